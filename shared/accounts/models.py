@@ -1,0 +1,39 @@
+"""What an account looks like from outside."""
+
+from typing import Literal
+from uuid import UUID
+
+from shared.fields import Moment, Name, Request, Response, TimeZone, WebAddress
+
+Role = Literal["user", "admin"]
+
+
+class User(Response):
+    """The person behind an account."""
+
+    id: UUID
+    email: str
+    email_verified: bool
+    first_name: str | None
+    last_name: str | None
+    company: str | None
+    picture_url: str | None
+    time_zone: str
+    role: Role
+    created_at: Moment
+
+
+class Profile(User):
+    """The caller's own account, as it can be changed."""
+
+    version: int
+
+
+class ProfileChanges(Request):
+    """What to change; what is left out stays."""
+
+    first_name: Name | None = None
+    last_name: Name | None = None
+    company: Name | None = None
+    picture_url: WebAddress | None = None
+    time_zone: TimeZone = "UTC"

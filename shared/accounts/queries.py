@@ -1,0 +1,11 @@
+"""The accounts' SQL."""
+
+from shared.accounts.models import Profile, ProfileChanges, User
+from shared.db import statement
+from shared.documents import change, columns
+
+USER = columns(User, "users")
+
+GET_USER = statement("SELECT NULL::int, {user} FROM users", user=USER)
+GET_PROFILE = statement("SELECT version, {profile} FROM users", profile=columns(Profile, "users"))
+UPDATE_PROFILE = change("users", fields=ProfileChanges, shown=Profile)

@@ -1,0 +1,75 @@
+"""What somebody does with their applications."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from psycopg.errors import CheckViolation, DataError
+
+from shared import db, documents
+from shared.applications import queries
+from shared.applications.models import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
+from shared.db import Caller
+from shared.documents import Cursor, Document, Page, Retry, Versions
+from shared.errors import ValidationFailed
+
+CONSTRAINTS = {
+    "applications_salary_range": ("salary_min", "must not be more than salary_max"),
+    "applications_salary_currency_given": ("salary_currency", "is needed with an amount"),
+}
+
+
+async def list_applications(caller: Caller, query: ApplicationQuery) -> Page[Application]:
+    """One page, and where the next one starts: rows made or removed meanwhile are neither repeated nor skipped."""
+    after = Cursor.read(query.cursor, sort=query.sort)
+    try:
+        rows = await db.enter(caller).read(
+            queries.LIST_APPLICATIONS[query.sort],
+            status=list(query.status) if query.status else None,
+            company=query.company,
+            q=query.q,
+            applied_from=query.applied_from,
+            applied_to=query.applied_to,
+            after_key=after.key if after else None,
+            after_id=after.id if after else None,
+            limit=query.limit + 1,
+        )
+    except DataError:  # the only text of the caller's that is read as another type is the cursor's key
+        raise ValidationFailed.of("cursor", "cursor", "must be a next_cursor of the same list") from None
+    page = rows[: query.limit]
+    more = len(rows) > query.limit
+    next_cursor = str(Cursor(query.sort, page[-1][1], page[-1][2])) if more else None
+    return Page([document for document, _, _ in page], next_cursor)
+
+
+async def create_application(caller: Caller, draft: ApplicationDraft, *, retry: Retry | None) -> Document[Application]:
+    with _constraints_explained():
+        return await documents.create(caller, queries.CREATE_APPLICATION, draft, retry=retry)
+
+
+async def get_application(caller: Caller, application_id: UUID) -> Document[Application]:
+    return await documents.get(caller, queries.GET_APPLICATION, id=application_id)
+
+
+async def update_application(
+    caller: Caller, application_id: UUID, changes: ApplicationChanges, *, versions: Versions
+) -> Document[Application]:
+    with _constraints_explained():
+        return await documents.update(
+            caller, queries.UPDATE_APPLICATION, application_id, changes, versions=versions
+        )
+
+
+async def delete_application(caller: Caller, application_id: UUID, *, versions: Versions) -> None:
+    await documents.remove(caller, queries.DELETE_APPLICATION, application_id, versions=versions)
+
+
+@contextmanager
+def _constraints_explained() -> Iterator[None]:
+    """Rules between fields stand in the database alone: only it knows what is there besides what was sent."""
+    try:
+        yield
+    except CheckViolation as violation:
+        if fault := CONSTRAINTS.get(violation.diag.constraint_name or ""):
+            raise ValidationFailed.of(fault[0], "value_error", fault[1]) from None
+        raise

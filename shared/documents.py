@@ -1,0 +1,241 @@
+"""Resources as documents: JSON that PostgreSQL writes in the shape of a model, made once, changed by version, listed by key.
+
+The model is the only list of a resource's fields: the statements here are built from it, once, at import.
+"""
+
+import binascii
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, LiteralString, TypeVar
+from uuid import UUID
+
+from psycopg import sql
+from pydantic import BaseModel
+
+from shared.db import Caller, Guard, enter, statement
+from shared.errors import NotFound, Problem, StaleVersion, ValidationFailed
+
+Model = TypeVar("Model", bound=BaseModel)
+
+Versions = tuple[int, ...] | None
+"""The versions a change may be made to (``If-Match``); None: whichever it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """An ``Idempotency-Key``, and a digest of the request it came with."""
+
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Generic[Model]):
+    """One resource in the shape of ``Model``, as JSON: nothing is decoded only to be encoded again."""
+
+    json: str
+    id: UUID | None = None
+    version: int | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Model]):
+    """Some of a list: documents in the shape of ``Model``, and the cursor that continues after them."""
+
+    items: Sequence[str]
+    next_cursor: str | None = None
+
+    @property
+    def json(self) -> str:
+        return f'{{"items":[{",".join(self.items)}],"next_cursor":{json.dumps(self.next_cursor)}}}'
+
+
+class Replayed(Problem):
+    """Raised by the guard ``replay()``: no refusal, but the answer that the first request with this key got."""
+
+    sqlstate = "JT200"
+
+
+def columns(model: type[BaseModel], table: LiteralString) -> sql.Composed:
+    """The columns of ``table`` that ``model`` shows, as one JSON text."""
+    names = sql.SQL(", ").join(sql.Identifier(table, name) for name in model.model_fields)
+    return sql.SQL("(SELECT row_to_json(shown)::text FROM (SELECT {}) AS shown)").format(names)
+
+
+# ---------------------------------------------------------------- made once
+
+REPLAY = statement("SELECT replay(%(retry_key)s, %(retry_fingerprint)s)")
+
+
+def creation(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseModel]) -> bytes:
+    """A statement for ``create()``: a row of ``fields``, answered as ``shown``, its answer kept for retries."""
+    return statement(
+        """
+        WITH made AS (
+            INSERT INTO {table} ({names})
+            SELECT {values} FROM jsonb_populate_record(NULL::{table}, %(values)s::jsonb) AS given
+            RETURNING id, version, {document} AS document
+        ), kept AS (
+            INSERT INTO idempotency_keys (key, fingerprint, answer_id, answer_version, answer)
+            SELECT %(retry_key)s, %(retry_fingerprint)s, id, version, document FROM made WHERE %(retry_key)s::text IS NOT NULL
+        )
+        SELECT id, version, document FROM made
+        """,
+        table=sql.Identifier(table),
+        names=sql.SQL(", ").join(map(sql.Identifier, fields.model_fields)),
+        values=sql.SQL(", ").join(sql.Identifier("given", name) for name in fields.model_fields),
+        document=columns(shown, table),
+    )
+
+
+async def create(caller: Caller, statement: bytes, values: BaseModel, *, retry: Retry | None) -> Document[Any]:
+    """Make a row, or, if a request with the same key made it already, answer as that one was answered.
+
+    Raises:
+        IdempotencyKeyReused: the key came with another request before.
+        IdempotencyInFlight: that request is still running.
+    """
+    door, key, fingerprint = enter(caller), None, None
+    if retry is not None:
+        key, fingerprint = retry.key, retry.fingerprint
+        door = door.guarded_by(Guard(REPLAY, {"retry_key": key, "retry_fingerprint": fingerprint}))
+    try:
+        rows = await door.write(
+            statement, values=values.model_dump_json(), retry_key=key, retry_fingerprint=fingerprint
+        )
+    except Replayed as first:
+        return Document(first.facts["answer"], UUID(first.facts["id"]), first.facts["version"], replayed=True)
+    new_id, version, document = rows[0]
+    return Document(document, new_id, version)
+
+
+# ---------------------------------------------------------------- changed by version
+
+
+def change(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseModel]) -> bytes:
+    """A statement for ``update()``: of ``fields``, those that are given change; with none given nothing does."""
+    return statement(
+        """
+        WITH found AS (
+            SELECT id, version FROM {table} WHERE id = %(id)s FOR UPDATE
+        ), changed AS (
+            UPDATE {table} SET
+                ({names}) = (SELECT {values} FROM jsonb_populate_record(NULL::{table}, changes) AS given),
+                version = {table}.version + (changes <> '{{}}')::int,
+                updated_at = CASE WHEN changes <> '{{}}' THEN now() ELSE updated_at END
+            FROM found, CAST(%(changes)s AS jsonb) AS changes
+            WHERE {table}.id = found.id AND (%(versions)s::int[] IS NULL OR found.version = ANY(%(versions)s::int[]))
+            RETURNING {table}.version, {document} AS document
+        )
+        SELECT found.version, changed.version, changed.document FROM found LEFT JOIN changed ON true
+        """,
+        table=sql.Identifier(table),
+        names=sql.SQL(", ").join(map(sql.Identifier, fields.model_fields)),
+        values=sql.SQL(", ").join(
+            sql.SQL("CASE WHEN changes ? {} THEN {} ELSE {} END").format(
+                name, sql.Identifier("given", name), sql.Identifier(table, name)
+            )
+            for name in fields.model_fields
+        ),
+        document=columns(shown, table),
+    )
+
+
+async def update(
+    caller: Caller, statement: bytes, row_id: UUID, changes: BaseModel, *, versions: Versions
+) -> Document[Any]:
+    """Change the fields that ``changes`` was given.
+
+    Raises:
+        NotFound: the caller has no such row.
+        StaleVersion: it is at another version than those expected.
+    """
+    rows = await enter(caller).write(
+        statement,
+        id=row_id,
+        changes=changes.model_dump_json(exclude_unset=True),
+        versions=None if versions is None else list(versions),
+    )
+    if not rows:
+        raise NotFound
+    found, version, document = rows[0]
+    if document is None:
+        raise StaleVersion(version=found)
+    return Document(document, row_id, version)
+
+
+def removal(table: LiteralString) -> bytes:
+    """A statement for ``remove()``."""
+    return statement(
+        """
+        WITH found AS (
+            SELECT id, version FROM {table} WHERE id = %(id)s FOR UPDATE
+        ), removed AS (
+            DELETE FROM {table} USING found
+            WHERE {table}.id = found.id AND (%(versions)s::int[] IS NULL OR found.version = ANY(%(versions)s::int[]))
+            RETURNING {table}.id
+        )
+        SELECT found.version, removed.id IS NOT NULL FROM found LEFT JOIN removed ON true
+        """,
+        table=sql.Identifier(table),
+    )
+
+
+async def remove(caller: Caller, statement: bytes, row_id: UUID, *, versions: Versions) -> None:
+    """Remove a row. Raises as ``update()`` does."""
+    rows = await enter(caller).write(statement, id=row_id, versions=None if versions is None else list(versions))
+    if not rows:
+        raise NotFound
+    found, is_removed = rows[0]
+    if not is_removed:
+        raise StaleVersion(version=found)
+
+
+# ---------------------------------------------------------------- read, and listed by key
+
+
+async def get(caller: Caller, statement: bytes, /, **params: Any) -> Document[Any]:
+    """The one document of a statement that returns ``version, document``.
+
+    Raises:
+        NotFound: the caller has no such row.
+    """
+    rows = await enter(caller).read(statement, **params)
+    if not rows:
+        raise NotFound
+    version, document = rows[0]
+    return Document(document, version=version)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page ended: the order it was in, and the last row's sort key and id."""
+
+    sort: str
+    key: str
+    id: UUID
+
+    def __str__(self) -> str:
+        text = json.dumps([self.sort, self.key, str(self.id)], separators=(",", ":"))
+        return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @staticmethod
+    def read(text: str | None, *, sort: str) -> "Cursor | None":
+        """The cursor a caller brings back.
+
+        Raises:
+            ValidationFailed: we did not make it, or made it for another order.
+        """
+        if text is None:
+            return None
+        try:
+            was, key, row_id = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            cursor = Cursor(str(was), str(key), UUID(row_id))
+        except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
+            cursor = None
+        if cursor is None or cursor.sort != sort or "\0" in cursor.key:
+            raise ValidationFailed.of("cursor", "cursor", "must be a next_cursor of the same list in the same order")
+        return cursor

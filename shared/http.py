@@ -1,0 +1,488 @@
+"""``@endpoint``: from an HTTP request to a typed handler, and from what it returns to an HTTP response.
+
+    @app.route("api/applications", methods=["POST"])
+    @endpoint(member, status=201, location="/api/applications/{id}")
+    async def create_application(caller: Caller, body: ApplicationDraft, retry: Retry | None) -> Document[Application]:
+        \"""Write an application down.\"""
+        return await applications.create_application(caller, body, retry=retry)
+
+A handler asks by name for what it needs: ``caller``, ``body`` (a Request model), ``query`` (a Query model), ``retry``
+(the Idempotency-Key), ``versions`` (If-Match), ``call`` (the request's other facts), and the names in its path. What it
+declares is read once, at import, and a declaration that cannot work fails there.
+"""
+
+import hashlib
+import inspect
+import json
+import logging
+import re
+import types
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID, uuid4
+
+import azure.functions as func
+from pydantic import BaseModel, ValidationError
+
+from shared import db, errors, settings
+from shared.access import Access, member
+from shared.db import Caller
+from shared.documents import Document, Page, Retry, Versions
+from shared.errors import Problem, ValidationFailed
+from shared.sessions import Device, Presented, SignedOut, Tokens
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a JSON body. Files go another way."""
+
+MAX_KEY = 128
+"""Characters of an Idempotency-Key."""
+
+REFRESH_COOKIE = "__Host-jobtrail_refresh"
+"""The prefix makes browsers insist on Secure, Path=/ and no Domain: no other host can set or see it."""
+
+COOKIE_ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
+REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+
+Handler = Callable[..., Awaitable[Any]]
+Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+
+
+class Call:
+    """The facts of one HTTP request that are neither its body nor its query."""
+
+    def __init__(self, request: func.HttpRequest) -> None:
+        self._request = request
+        given = request.headers.get("x-request-id", "")
+        self.request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+
+    def header(self, name: str) -> str | None:
+        value: str | None = self._request.headers.get(name)
+        return value
+
+    @property
+    def method(self) -> str:
+        return self._request.method
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self._request.url).path
+
+    @cached_property
+    def device(self) -> Device:
+        agent = self.header("user-agent")
+        return Device(self.address, agent[:500].replace("\0", "") if agent else None)
+
+    @property
+    def address(self) -> str | None:
+        """The client's address by the word of the platform's own hop; None when that says nothing usable."""
+        hops = settings.current().trusted_proxy_hops
+        if hops == 0:
+            entry = self.header("client-ip") or ""
+        else:
+            entries = (self.header("x-forwarded-for") or "").split(",")
+            entry = entries[-hops] if len(entries) >= hops else ""
+        return _bare_address(entry)
+
+    def presented(self, in_body: str | None) -> Presented | None:
+        """The refresh token in the body, or else the one in the cookie.
+
+        Raises:
+            OriginNotAllowed: there is a cookie, but the request does not come from a page that may use it.
+        """
+        if in_body is not None:
+            return Presented(in_body, "body")
+        for pair in (self.header("cookie") or "").split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name == REFRESH_COOKIE and value:
+                if self.header("origin") not in settings.current().allowed_origins:
+                    raise errors.OriginNotAllowed
+                return Presented(value, "cookie")
+        return None
+
+    def bearer(self) -> Caller | None:
+        """Who the Authorization header speaks for, where nobody has to be signed in.
+
+        Raises:
+            InvalidToken: there is one, and it is not good.
+        """
+        authorization = self.header("authorization")
+        return member.admit(authorization) if authorization else None
+
+
+@dataclass(frozen=True)
+class Raw:
+    """An answer that was made once and is given as it is."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: ClassVar[str]
+
+
+class Json(Raw):
+    media_type = JSON
+
+
+class Html(Raw):
+    media_type = "text/html"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a handler declared: all that OpenAPI and the contract tests need to know of it."""
+
+    handler: Handler
+    access: Access
+    status: int
+    location: str | None
+    raises: tuple[type[Problem], ...]
+    accepts: tuple[str, ...]
+    public_cache: int
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    path: Mapping[str, type]
+    takes: frozenset[str]
+    returns: Any
+
+    @property
+    def summary(self) -> str:
+        return (self.handler.__doc__ or "").strip().partition("\n")[0]
+
+    @property
+    def description(self) -> str:
+        return inspect.cleandoc(self.handler.__doc__ or "").partition("\n")[2].strip()
+
+
+def endpoint(
+    access: Access,
+    *,
+    status: int = 200,
+    location: str | None = None,
+    raises: tuple[type[Problem], ...] = (),
+    accepts: tuple[Literal["cookie", "bearer"], ...] = (),
+    public_cache: int = 0,
+) -> Callable[[Handler], Function]:
+    """Make an HTTP function of a handler.
+
+    Args:
+        access: who may call it.
+        status: what success is answered with; a handler that returns None answers 204.
+        location: the path of what was made, ``{id}`` standing for its id.
+        raises: the Problems the feature may raise besides those every endpoint of this kind may.
+        accepts: credentials that may come although nobody has to be signed in.
+        public_cache: seconds for which anybody may keep the answer.
+    """
+
+    def decorate(handler: Handler) -> Function:
+        spec = _declaration(handler, access, status, location, raises, accepts, public_cache)
+
+        async def function(req: func.HttpRequest) -> func.HttpResponse:
+            call = Call(req)
+            try:
+                return _respond(spec, call, await _answer(spec, call, req))
+            except Problem as problem:
+                return _refuse(call, problem)
+            except Exception:
+                logger.exception("request %s failed", call.request_id)
+                return _refuse(call, errors.Unexpected())
+
+        # Not functools.wraps: the worker would look through it and find parameters that are no bindings.
+        function.__name__ = function.__qualname__ = handler.__name__
+        function.__doc__ = handler.__doc__
+        function.endpoint = spec  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+async def _answer(spec: Endpoint, call: Call, request: func.HttpRequest) -> Any:
+    caller = spec.access.admit(call.header("authorization"))
+    try:
+        arguments: dict[str, Any] = {}
+        if "caller" in spec.takes:
+            arguments["caller"] = caller
+        if "call" in spec.takes:
+            arguments["call"] = call
+        for name, kind in spec.path.items():
+            arguments[name] = _path_value(request.route_params.get(name, ""), kind)
+        if "versions" in spec.takes:
+            arguments["versions"] = _versions(call.header("if-match"))
+        if spec.query is not None:
+            arguments["query"] = _query(spec.query, request.url)
+        elif "?" in request.url:
+            _query(_NoQuery, request.url)
+        if spec.body is not None:
+            arguments["body"] = body = _body(spec.body, call, request.get_body())
+            if "retry" in spec.takes:
+                arguments["retry"] = _retry(call, body)
+    except Problem:
+        if caller is not None:  # a caller whose session has ended learns that first, and nothing about the request
+            await db.admit(caller)
+        raise
+    return await spec.handler(**arguments)
+
+
+class _NoQuery(BaseModel, extra="forbid"):
+    """The query string of an endpoint that has none."""
+
+
+class AnyQuery(BaseModel, extra="ignore"):
+    """A query string that does not matter."""
+
+
+def _query(model: type[BaseModel], url: str) -> BaseModel:
+    pairs = parse_qsl(url.partition("?")[2], keep_blank_values=True)
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise ValidationFailed.of(name[:100], "duplicate", "must be given once")
+        given[name] = value
+    try:
+        return model.model_validate(given)
+    except ValidationError as invalid:
+        raise _validation_failed(invalid) from None
+
+
+def _body(model: type[BaseModel], call: Call, data: bytes) -> BaseModel:
+    if len(data) > MAX_BODY:
+        raise errors.BodyTooLarge(limit=MAX_BODY)
+    media_type = (call.header("content-type") or "").partition(";")[0].strip().lower()
+    if not data and not any(info.is_required() for info in model.model_fields.values()):
+        data = b"{}"
+    elif media_type != JSON and not (media_type.startswith("application/") and media_type.endswith("+json")):
+        raise errors.UnsupportedMediaType
+    try:
+        # Twice, since neither parser does it all: the first finds duplicate keys, the second is strict about types.
+        parsed = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        return model.model_validate_json(data)
+    except ValidationError as invalid:
+        if invalid.errors()[0]["type"] == "json_invalid":  # yet it parsed: a text that is none, or nested too deep
+            _no_lone_surrogates(parsed)
+            raise errors.MalformedJson from None
+        raise _validation_failed(invalid) from None
+    except (ValueError, RecursionError):  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        raise errors.MalformedJson from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate key")
+    return found
+
+
+def _no_lone_surrogates(parsed: Any) -> None:
+    try:
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValidationFailed.of("", "text", "text must not contain lone surrogates") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _validation_failed(invalid: ValidationError) -> Problem:
+    faults = []
+    for fault in invalid.errors(include_url=False, include_input=False):
+        faults.append(
+            {
+                "field": ".".join(str(part)[:100] for part in fault["loc"]),
+                "code": fault["type"],
+                "message": fault["msg"],
+            }
+        )
+    return ValidationFailed(errors=faults[:20])
+
+
+def _path_value(text: str, kind: type) -> Any:
+    if not text.isprintable() or len(text) > 100:  # no name of ours; surrogates are not printable either
+        raise errors.NotFound
+    try:
+        return kind(text)
+    except ValueError:
+        raise errors.NotFound from None
+
+
+def _versions(if_match: str | None) -> Versions:
+    """What ``If-Match`` allows. A tag that is none of ours matches nothing: there is no version 0."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = (tag.strip() for tag in if_match.split(","))
+    return tuple(int(tag[1:-1]) if re.fullmatch(r'"[1-9][0-9]{0,8}"', tag) else 0 for tag in tags)
+
+
+def _retry(call: Call, body: BaseModel) -> Retry | None:
+    key = call.header("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_KEY or not key.isprintable():
+        raise ValidationFailed.of("Idempotency-Key", "string_length", f"must be 1 to {MAX_KEY} printable characters")
+    request = f"{call.method} {call.path}\n{body.model_dump_json()}"
+    return Retry(key, hashlib.sha256(request.encode()).digest())
+
+
+def _bare_address(entry: str) -> str | None:
+    """``1.2.3.4:567``, ``[::1]:567`` and bare addresses, without the port; None if it is none of them."""
+    from ipaddress import ip_address
+
+    entry = entry.strip()
+    if entry.startswith("["):
+        entry = entry[1:].partition("]")[0]
+    elif entry.count(":") == 1:
+        entry = entry.partition(":")[0]
+    try:
+        return str(ip_address(entry))
+    except ValueError:
+        return None
+
+
+# ---------------------------------------------------------------- responses
+
+
+def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
+    headers = {"X-Request-Id": call.request_id, "Cache-Control": "no-store"}
+    if spec.public_cache:
+        headers["Cache-Control"] = f"public, max-age={spec.public_cache}"
+    match result:
+        case Document():
+            body = result.json
+            if result.version is not None:
+                tag = f'"{result.version}"'
+                headers["ETag"] = tag
+                headers["Cache-Control"] = "private, no-cache"
+                if call.method == "GET" and _matches(call.header("if-none-match"), tag):
+                    return func.HttpResponse(status_code=304, headers=headers)
+            if result.replayed:
+                headers["Idempotency-Replayed"] = "true"
+            if spec.location:
+                headers["Location"] = spec.location.format(id=result.id)
+        case Page():
+            body = result.json
+        case Tokens():
+            if result.transport == "body":
+                body = result.model_dump_json()
+            else:
+                body = result.model_dump_json(exclude={"refresh_token"})
+                headers["Set-Cookie"] = (
+                    f"{REFRESH_COOKIE}={result.refresh_token}; Max-Age={result.refresh_expires_in}; {COOKIE_ATTRIBUTES}"
+                )
+        case BaseModel():
+            body = result.model_dump_json()
+        case Raw():
+            all_headers = {**headers, **result.headers}
+            return func.HttpResponse(result.body, headers=all_headers, mimetype=result.media_type)
+        case SignedOut():
+            if result.transport == "cookie":
+                headers["Set-Cookie"] = f"{REFRESH_COOKIE}=; Max-Age=0; {COOKIE_ATTRIBUTES}"
+            return func.HttpResponse(status_code=204, headers=headers)
+        case None:
+            return func.HttpResponse(status_code=204, headers=headers)
+        case _:
+            raise TypeError(f"{spec.handler.__name__} returned {type(result).__name__}")
+    return func.HttpResponse(body, status_code=spec.status, headers=headers, mimetype=JSON)
+
+
+def _refuse(call: Call, problem: Problem) -> func.HttpResponse:
+    body = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail or problem.title,
+        "request_id": call.request_id,
+        **problem.facts,
+    }
+    headers = {"X-Request-Id": call.request_id, "Cache-Control": "no-store", **problem.headers}
+    return func.HttpResponse(
+        json.dumps(body), status_code=problem.status.value, headers=headers, mimetype=PROBLEM_JSON
+    )
+
+
+def _matches(if_none_match: str | None, tag: str) -> bool:
+    if if_none_match is None:
+        return False
+    return any(given.strip().removeprefix("W/") in (tag, "*") for given in if_none_match.split(","))
+
+
+# ---------------------------------------------------------------- declarations
+
+ALLOWED = "caller, body, query, retry, versions, call, and the names in the path"
+PATH_TYPES = (UUID, str)
+
+
+def _declaration(
+    handler: Handler,
+    access: Access,
+    status: int,
+    location: str | None,
+    raises: tuple[type[Problem], ...],
+    accepts: tuple[str, ...],
+    public_cache: int,
+) -> Endpoint:
+    def wrong(why: str) -> TypeError:
+        return TypeError(
+            f"{handler.__name__}: {why}. Write it like: "
+            "async def rename_thing(caller: Caller, thing_id: UUID, body: ThingChanges) -> Document[Thing]"
+        )
+
+    if not isinstance(access, Access):
+        raise wrong("@endpoint must say first who may call it: anyone, member or role(...)")
+    if not inspect.iscoroutinefunction(handler):
+        raise wrong("handlers are async")
+    if not (handler.__doc__ or "").strip():
+        raise wrong("its docstring's first line becomes the summary, and there is none")
+    hints = get_type_hints(handler)
+    if "return" not in hints:
+        raise wrong("what it returns is not declared")
+    known: dict[str, Any] = {"call": Call, "retry": Retry | None, "versions": Versions}
+    if access.needs_caller:
+        known["caller"] = Caller
+    path: dict[str, type] = {}
+    for name in inspect.signature(handler).parameters:
+        hint = hints.get(name)
+        if name in ("body", "query"):
+            if not (isinstance(hint, type) and issubclass(hint, BaseModel)):
+                raise wrong(f"{name} must be a pydantic model")
+        elif name in known:
+            if hint != known[name]:
+                raise wrong(f"{name} must be declared as {known[name]}")
+        elif hint in PATH_TYPES:
+            path[name] = hint
+        else:
+            raise wrong(f"{name!r} is none of {ALLOWED} (which are UUID or str)")
+    takes = frozenset(hints) - {"return"}
+    if "retry" in takes and "body" not in takes:
+        raise wrong("retry needs a body to recognise the request by")
+    return Endpoint(
+        handler=handler,
+        access=access,
+        status=204 if hints["return"] in (None, types.NoneType, SignedOut) else status,
+        location=location,
+        raises=raises,
+        accepts=accepts,
+        public_cache=public_cache,
+        body=hints.get("body"),
+        query=hints.get("query"),
+        path=path,
+        takes=takes,
+        returns=hints["return"],
+    )
+
+
+
+def shape_of(returns: Any) -> tuple[Any, type[BaseModel] | None]:
+    """The kind of answer and the model of its JSON: ``Page[Application]`` -> ``(Page, Application)``."""
+    origin = get_origin(returns)
+    if origin in (Document, Page):
+        return origin, get_args(returns)[0]
+    if isinstance(returns, type) and issubclass(returns, BaseModel):
+        return returns, returns
+    return returns, None
+

@@ -1,0 +1,29 @@
+"""Quotas: how much somebody may use of what costs us."""
+
+from shared.quotas.models import Consumption, Quota, Quotas, Reservation, ReservationRequest
+from shared.quotas.service import (
+    QuotaExceeded,
+    ReservationExpired,
+    ReservationSettled,
+    consume,
+    get_quota,
+    list_quotas,
+    reserve,
+    settle,
+)
+
+__all__ = [
+    "Consumption",
+    "Quota",
+    "QuotaExceeded",
+    "Quotas",
+    "Reservation",
+    "ReservationExpired",
+    "ReservationRequest",
+    "ReservationSettled",
+    "consume",
+    "get_quota",
+    "list_quotas",
+    "reserve",
+    "settle",
+]

@@ -1,0 +1,35 @@
+"""What may go, in bites: each statement takes rows nobody else is taking, so any number of purges may run at once."""
+
+from psycopg import sql
+
+from shared.db import statement
+
+
+def _bite(table: str, key: str, is_over: str) -> bytes:
+    return statement(
+        """
+        WITH gone AS (
+            DELETE FROM {table} WHERE {key} IN (
+                SELECT {key} FROM {table} WHERE {is_over} LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
+            RETURNING 1
+        )
+        SELECT count(*) FROM gone
+        """,
+        table=sql.Identifier(table),
+        key=sql.Identifier(key),
+        is_over=sql.SQL(is_over),  # type: ignore[arg-type]
+    )
+
+
+PURGES: dict[str, bytes] = {
+    # An old token of a revoked session is still recognised as stolen for 30 days.
+    "sessions": _bite(
+        "sessions",
+        "id",
+        "idle_expires_at <= now() OR absolute_expires_at <= now() OR revoked_at <= now() - interval '30 days'",
+    ),
+    "idempotency_keys": _bite("idempotency_keys", "ctid", "created_at <= now() - interval '24 hours'"),
+    # A committed or released entry answers its key's repetition for 30 days; one that expired can still be committed.
+    "quota_entries": _bite("quota_entries", "id", "greatest(created_at, expires_at) <= now() - interval '30 days'"),
+    "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
+}

@@ -1,0 +1,1 @@
+"""Passwords, access tokens, refresh tokens: what is secret, and how it is proved."""

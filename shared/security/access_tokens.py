@@ -1,0 +1,90 @@
+"""Access tokens: JWTs of the profile RFC 9068 describes, good for minutes."""
+
+import os
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from time import time
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from shared import settings
+from shared.errors import InvalidToken
+from shared.security.keys import keyring
+
+LEEWAY = 5
+"""Seconds by which another machine's clock may be off."""
+
+JITTER = 0.05
+"""The greatest share of its life a token is shortened by, at random, so that a browser's tabs do not refresh as one."""
+
+REQUIRED = ("iss", "aud", "sub", "sid", "role", "iat", "exp", "jti")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What a token says once its signature is proved. ``expires_at`` is in seconds since 1970."""
+
+    user_id: UUID
+    session_id: UUID
+    role: str
+    expires_at: int
+
+
+def issue(user_id: UUID, session_id: UUID, *, role: str) -> tuple[str, int]:
+    """A new token and its life in seconds."""
+    config, key = settings.current(), keyring().signing
+    now = int(time())
+    life = config.access_token_seconds - int(random.random() * JITTER * config.access_token_seconds)
+    claims = {
+        "iss": config.jwt_issuer,
+        "aud": config.jwt_audience,
+        "sub": str(user_id),
+        "sid": str(session_id),
+        "role": role,
+        "iat": now,
+        "exp": now + life,
+        "jti": os.urandom(16).hex(),
+    }
+    return jwt.encode(claims, key.signing, key.algorithm, headers={"typ": "at+jwt", "kid": key.id}), life
+
+
+def verify(token: str) -> AccessToken:
+    """What the token says. The database is not asked.
+
+    Raises:
+        InvalidToken: it is not a token of ours, or no longer.
+    """
+    proved = _prove(token)
+    if proved.expires_at <= time() - LEEWAY:
+        raise InvalidToken
+    return proved
+
+
+# A token is presented hundreds of times in its life, and its signature stays as good as it was: only its expiry is new
+# each time. Forgeries raise, so they are never remembered.
+@lru_cache(maxsize=4096)
+def _prove(token: str) -> AccessToken:
+    config = settings.current()
+    try:
+        signature = token.rpartition(".")[2]
+        if jwt.utils.base64url_encode(jwt.utils.base64url_decode(signature)).decode() != signature:
+            raise InvalidToken  # a second spelling of the same signature
+        header = jwt.get_unverified_header(token)
+        key = keyring().find(header.get("kid"), header.get("alg"))
+        if key is None or str(header.get("typ", "")).lower() not in ("at+jwt", "application/at+jwt"):
+            raise InvalidToken
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key.verifying,
+            algorithms=[key.algorithm],
+            audience=config.jwt_audience,
+            issuer=config.jwt_issuer,
+            leeway=LEEWAY,
+            options={"require": list(REQUIRED), "enforce_minimum_key_length": True},
+        )
+        return AccessToken(UUID(claims["sub"]), UUID(claims["sid"]), str(claims["role"]), int(claims["exp"]))
+    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
+        raise InvalidToken from None

@@ -1,0 +1,312 @@
+"""Beginning, continuing and ending sessions."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Literal
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from shared import accounts, db, limits, settings
+from shared.accounts import User
+from shared.db import Caller
+from shared.documents import Document
+from shared.errors import NotFound, Problem, RateLimited, Unauthorized, ValidationFailed
+from shared.limits import Bucket
+from shared.security import access_tokens, passwords, refresh_tokens
+from shared.security.keys import Key, keyring
+from shared.sessions import queries
+from shared.sessions.models import (
+    Credentials,
+    Device,
+    JsonWebKeySet,
+    JwtInfo,
+    KeyInfo,
+    LoginRequest,
+    LogoutAllRequest,
+    Opened,
+    Presented,
+    RegisterRequest,
+    RevokedSessions,
+    Rotation,
+    Sessions,
+    SignedOut,
+    Status,
+    Tokens,
+    Transport,
+    Verification,
+)
+
+
+class EmailTaken(Problem):
+    status = HTTPStatus.CONFLICT
+    code = "email_taken"
+    title = "There is an account with this address; sign in, or use another one"
+
+
+class InvalidCredentials(Unauthorized):
+    code = "invalid_credentials"
+    title = "The e-mail address or the password is wrong"
+
+
+class RefreshTokenInvalid(Unauthorized):
+    code = "refresh_token_invalid"
+    title = "The refresh token is not valid; sign in again"
+
+
+class RefreshTokenReused(Unauthorized):
+    """An old token came back, so somebody has a copy: the session is over for both."""
+
+    code = "refresh_token_reused"
+    title = "The refresh token was used before; its session has ended"
+
+
+class SessionExpired(Unauthorized):
+    code = "session_expired"
+    title = "The session has expired; sign in again"
+
+
+class NoSession(Problem):
+    status = HTTPStatus.BAD_REQUEST
+    code = "no_session"
+    title = "Say which session: by a refresh token, its cookie, or an access token"
+
+
+async def register(request: RegisterRequest, *, device: Device) -> Tokens:
+    """Make an account and sign it in.
+
+    Raises:
+        ValidationFailed: the password is not one to accept.
+        EmailTaken: there is an account with this address.
+    """
+    _check_new_password(request.password)
+    opened = await db.as_service().write(
+        queries.REGISTER,
+        row=class_row(Opened),
+        email=request.email,
+        password_hash=await passwords.hash_password(request.password),
+        first_name=request.first_name,
+        last_name=request.last_name,
+        company=request.company,
+        **_new_session(device, device_name=None),
+    )
+    if not opened:
+        raise EmailTaken
+    return _first_tokens(opened[0], request.transport)
+
+
+async def login(request: LoginRequest, *, device: Device) -> Tokens:
+    """Sign somebody in. Two round trips, because the password is verified between them.
+
+    An attempt is counted before it is known to be bad, so that attempts made at once cannot outrun the limit, and is
+    taken back when it turns out to be good. An unknown or disabled account costs the same work and gives the same answer
+    as a wrong password.
+
+    Raises:
+        InvalidCredentials: address and password do not belong to an active account.
+        RateLimited: too many failures for this account, from this address, or altogether.
+    """
+    config = settings.current()
+    buckets = (
+        Bucket("login-address", limits.network(device.ip), config.login_limit_address),
+        Bucket("login-account", request.email.lower(), config.login_limit_account),
+        Bucket("login-total", "", config.login_limit_total),
+    )
+    found = await db.as_service(limits.hit(buckets)).write(
+        queries.FIND_CREDENTIALS, row=class_row(Credentials), email=request.email
+    )
+    known = found[0] if found else None
+    stored = known.password_hash if known else None
+    is_right = await passwords.verify(stored, request.password)
+    if not (known and stored and is_right and known.is_active):
+        raise InvalidCredentials
+    opened = await db.as_service(limits.refund(buckets)).write(
+        queries.OPEN_SESSION,
+        row=class_row(Opened),
+        user_id=known.user_id,
+        verified_hash=stored,
+        new_hash=await passwords.hash_password(request.password) if passwords.is_outdated(stored) else None,
+        **_new_session(device, device_name=request.device_name),
+    )
+    if not opened:
+        raise InvalidCredentials
+    return _first_tokens(opened[0], request.transport)
+
+
+async def refresh(presented: Presented | None, *, device: Device) -> Tokens:
+    """Exchange a refresh token for its successor: one statement decides and writes, see docs/sessions.md.
+
+    Raises:
+        RefreshTokenInvalid: never issued, or its session was ended.
+        RefreshTokenReused: spent before; the session is ended by this very statement.
+        SessionExpired: too long unused, or too old.
+        RateLimited: this session refreshes too often.
+    """
+    token = refresh_tokens.read(presented.token) if presented else None
+    if presented is None or token is None:
+        raise RefreshTokenInvalid
+    config = settings.current()
+    limit = config.refresh_limit_session
+    rotations = await db.as_service().write(
+        queries.ROTATE,
+        row=class_row(Rotation),
+        session_id=token.session_id,
+        generation=token.generation,
+        grace=config.refresh_grace_seconds,
+        idle_days=config.session_idle_days,
+        limit_hits=limit.hits,
+        limit_seconds=limit.seconds,
+        ip=device.ip,
+    )
+    if not rotations:  # it was issued, since its seal is good: the session was purged after its end
+        raise SessionExpired
+    rotation = rotations[0]
+    match rotation.outcome:
+        case "rotated" | "replayed":
+            return _tokens(
+                rotation.user_id,
+                token.session_id,
+                generation=rotation.generation,
+                role=rotation.role,
+                refresh_seconds=rotation.refresh_seconds,
+                user=rotation.user,
+                transport=presented.transport,
+            )
+        case "reused":  # the revocation is committed with the statement that found it
+            raise RefreshTokenReused
+        case "expired":
+            raise SessionExpired
+        case "limited":
+            raise RateLimited(
+                policy="refresh-session", limit=limit.hits, window=limit.seconds, retry_after=rotation.retry_after
+            )
+        case "refused":
+            raise RefreshTokenInvalid
+
+
+async def logout(who: Presented | Caller | None) -> SignedOut:
+    """End one session, named by its refresh token or by an access token. Ending it again is no error.
+
+    Raises:
+        NoSession: nothing names one.
+        RefreshTokenInvalid: the refresh token was never issued.
+    """
+    if who is None:
+        raise NoSession
+    named = refresh_tokens.read(who.token) if isinstance(who, Presented) else who
+    if named is None:
+        raise RefreshTokenInvalid
+    await db.as_service().write(queries.REVOKE, session_id=named.session_id)
+    return SignedOut(who.transport if isinstance(who, Presented) else "body")
+
+
+async def logout_all(caller: Caller, request: LogoutAllRequest) -> RevokedSessions:
+    """End every session of the caller's, or all but this one."""
+    rows = await db.enter(caller).write(
+        queries.REVOKE_ALL, kept=caller.session_id if request.except_current else None
+    )
+    return RevokedSessions(revoked=rows[0][0])
+
+
+async def list_sessions(caller: Caller) -> Document[Sessions]:
+    rows = await db.enter(caller).read(queries.LIST_SESSIONS)
+    return Document(rows[0][0])
+
+
+async def revoke_session(caller: Caller, session_id: UUID) -> None:
+    """End one of the caller's sessions.
+
+    Raises:
+        NotFound: the caller has no such session, or it has ended.
+    """
+    if not await db.enter(caller).write(queries.REVOKE_SESSION, session_id=session_id):
+        raise NotFound
+
+
+async def get_status(caller: Caller) -> Status:
+    return Status(user=await accounts.get_user(caller))
+
+
+async def verify(caller: Caller) -> Verification:
+    """What another service needs to know about the token it was shown."""
+    return Verification(
+        user=await accounts.get_user(caller),
+        session_id=caller.session_id,
+        expires_at=datetime.fromtimestamp(caller.expires_at, UTC),
+        scopes=["*"],
+    )
+
+
+async def get_jwt_info(caller: Caller) -> JwtInfo:
+    """How tokens are signed here, for an administrator."""
+    await db.admit(caller)
+    config, keys = settings.current(), keyring()
+    return JwtInfo(
+        issuer=config.jwt_issuer,
+        audience=config.jwt_audience,
+        access_ttl_seconds=config.access_token_seconds,
+        keys=[KeyInfo(**_key_info(key)) for key in keys.keys],
+        **_key_info(keys.signing),
+    )
+
+
+async def get_jwks() -> JsonWebKeySet:
+    """The public halves of the signing keys: none under HS256, whose key is shared."""
+    return JsonWebKeySet.model_validate(keyring().jwks)
+
+
+def _key_info(key: Key) -> dict[Literal["algorithm", "key_id", "key_fingerprint"], str]:
+    return {"algorithm": key.algorithm, "key_id": key.id, "key_fingerprint": key.fingerprint}
+
+
+def _check_new_password(password: str) -> None:
+    least = settings.current().password_min_length
+    if not least <= len(password) <= passwords.MAX_LENGTH:
+        raise ValidationFailed.of(
+            "password", "password_length", f"must have {least} to {passwords.MAX_LENGTH} characters"
+        )
+
+
+def _new_session(device: Device, *, device_name: str | None) -> dict[str, object]:
+    config = settings.current()
+    return {
+        "idle_days": config.session_idle_days,
+        "absolute_days": config.session_absolute_days,
+        "device_name": device_name,
+        "user_agent": device.user_agent,
+        "ip": device.ip,
+    }
+
+
+def _first_tokens(opened: Opened, transport: Transport) -> Tokens:
+    return _tokens(
+        opened.user_id,
+        opened.session_id,
+        generation=1,
+        role=opened.role,
+        refresh_seconds=opened.refresh_seconds,
+        user=opened.user,
+        transport=transport,
+    )
+
+
+def _tokens(
+    user_id: UUID,
+    session_id: UUID,
+    *,
+    generation: int,
+    role: str,
+    refresh_seconds: int,
+    user: str,
+    transport: Transport,
+) -> Tokens:
+    access_token, life = access_tokens.issue(user_id, session_id, role=role)
+    refresh_token = refresh_tokens.issue(session_id, generation=generation)
+    return Tokens(
+        access_token=access_token,
+        expires_in=life,
+        refresh_token=refresh_token,
+        refresh_expires_in=refresh_seconds,
+        user=User.model_validate_json(user),
+        transport=transport,
+    )

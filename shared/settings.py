@@ -1,0 +1,131 @@
+"""Settings: the environment, read once, checked at start, and never changed afterwards."""
+
+import os
+from functools import lru_cache
+from typing import Annotated, Self
+
+from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import field_validator, model_validator
+
+
+class Limit(BaseModel):
+    """So many ``hits`` in so many ``seconds``; written ``10/300``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    hits: int = Field(ge=1, le=1_000_000)
+    seconds: int = Field(ge=1, le=86_400)
+
+    @classmethod
+    def parse(cls, text: object) -> "Limit":
+        if isinstance(text, Limit):
+            return text
+        hits, slash, seconds = str(text).partition("/")
+        if not (slash and hits.strip().isdecimal() and seconds.strip().isdecimal()):
+            raise ValueError("must look like 10/300: so many in so many seconds")
+        return cls(hits=int(hits), seconds=int(seconds))
+
+
+LimitText = Annotated[Limit, BeforeValidator(Limit.parse)]
+
+
+class Settings(BaseModel):
+    """Every setting the app reads. The name in the environment is the field's in capitals; README.md has the table."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=AliasGenerator(validation_alias=str.upper))
+
+    database_url: SecretStr = Field(
+        min_length=1,
+        description="PostgreSQL as the app reaches it: Neon's pooled endpoint. The role must be the one that migrated.",
+    )
+    database_pool_size: int = Field(8, ge=1, le=100, description="Connections one process may hold.")
+    jwt_secret: SecretStr = Field(
+        description="At least 32 bytes. Signs access tokens (HS256: the key is its UTF-8 bytes) and seals refresh tokens.",
+    )
+    jwt_secret_previous: SecretStr | None = Field(
+        None, description="The secret before this one: still verifies, no longer signs."
+    )
+    jwt_private_keys: SecretStr | None = Field(
+        None,
+        description="PEM private keys, one after another: P-256 (ES256) or Ed25519 (EdDSA). The first signs in place of "
+        "JWT_SECRET; all verify and are published. Line breaks may be written as \\n.",
+    )
+    jwt_issuer: str = Field("jobtrail", min_length=1, description="The `iss` claim.")
+    jwt_audience: str = Field("jobtrail", min_length=1, description="The `aud` claim.")
+    access_token_seconds: int = Field(900, ge=60, le=3600, description="Life of an access token, before jitter.")
+    refresh_grace_seconds: int = Field(
+        10, ge=0, le=60, description="How long the refresh token before the current one still gets the same successor."
+    )
+    session_idle_days: int = Field(30, ge=1, le=365, description="A session unused for so long has ended.")
+    session_absolute_days: int = Field(90, ge=1, le=365, description="A session this old has ended, used or not.")
+    allowed_origins: Annotated[tuple[str, ...], BeforeValidator(lambda v: _split(v))] = Field(
+        (), description="Origins that may use the refresh cookie, comma-separated: `https://app.example.com`."
+    )
+    login_limit_account: LimitText = Field(Limit(hits=10, seconds=300), description="Failed logins for one account.")
+    login_limit_address: LimitText = Field(
+        Limit(hits=10, seconds=300), description="Failed logins from one address (an IPv6 network of 64 bits)."
+    )
+    login_limit_total: LimitText = Field(Limit(hits=1000, seconds=300), description="Failed logins altogether.")
+    refresh_limit_session: LimitText = Field(Limit(hits=300, seconds=300), description="Refreshes of one session.")
+    trusted_proxy_hops: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Whose word to take for a client's address. 0: the host's own (`Client-IP`). n: the n-th entry of "
+        "`X-Forwarded-For` from the right. On Azure set 1.",
+    )
+    password_min_length: int = Field(10, ge=8, le=64, description="Code points a new password must have.")
+    password_hash_workers: int | None = Field(
+        None, ge=1, le=64, description="Password hashes computed at once (19 MiB each); the number of cores unless set."
+    )
+
+    @field_validator("jwt_secret", "jwt_secret_previous")
+    @classmethod
+    def _strong(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            if len(secret.get_secret_value().encode()) < 32:  # RFC 7518, section 3.2: no shorter than the hash
+                raise ValueError("must be at least 32 bytes, and random")
+        return secret
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            scheme, _, host = origin.partition("://")
+            if scheme not in ("https", "http") or not host or "/" in host or "*" in host or origin != origin.lower():
+                raise ValueError("must be origins such as https://app.example.com, without a path or a wildcard")
+        return origins
+
+    @model_validator(mode="after")
+    def _sane(self) -> Self:
+        if self.session_idle_days > self.session_absolute_days:
+            raise ValueError("SESSION_IDLE_DAYS must not exceed SESSION_ABSOLUTE_DAYS")
+        if self.trusted_proxy_hops == 0 and "WEBSITE_INSTANCE_ID" in os.environ:
+            raise ValueError("TRUSTED_PROXY_HOPS must be 1 or more on Azure, or callers could choose their address")
+        return self
+
+
+class SettingsError(Exception):
+    """The environment cannot be used. The message names every setting at fault and never shows a value."""
+
+
+@lru_cache(maxsize=1)
+def current() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: something is missing, malformed or too weak.
+    """
+    known = {name: os.environ[name] for name in map(str.upper, Settings.model_fields) if os.environ.get(name)}
+    try:
+        return Settings.model_validate(known)
+    except ValidationError as invalid:
+        faults = (
+            f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in invalid.errors(include_url=False, include_context=False, include_input=False)
+        )
+        raise SettingsError("; ".join(faults)) from None
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -70,44 +70,57 @@ def columns(model: type[BaseModel], table: LiteralString) -> sql.Composed:
 REPLAY = statement("SELECT replay(%(retry_key)s, %(retry_fingerprint)s)")
 
 
-def creation(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseModel]) -> bytes:
-    """A statement for ``create()``: a row of ``fields``, answered as ``shown``, its answer kept for retries."""
-    return statement(
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """An INSERT, and the same that also keeps its answer for retries."""
+
+    once: bytes
+    keyed: bytes
+
+
+def creation(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseModel]) -> Creation:
+    """Statements for ``create()``: a row of ``fields``, answered as ``shown``."""
+    insert = sql.SQL(
         """
-        WITH made AS (
-            INSERT INTO {table} ({names})
-            SELECT {values} FROM jsonb_populate_record(NULL::{table}, %(values)s::jsonb) AS given
-            RETURNING id, version, {document} AS document
-        ), kept AS (
-            INSERT INTO idempotency_keys (key, fingerprint, answer_id, answer_version, answer)
-            SELECT %(retry_key)s, %(retry_fingerprint)s, id, version, document FROM made WHERE %(retry_key)s::text IS NOT NULL
-        )
-        SELECT id, version, document FROM made
-        """,
+        INSERT INTO {table} ({names})
+        SELECT {values} FROM jsonb_populate_record(NULL::{table}, %(values)s::jsonb) AS given
+        RETURNING id, version, {document} AS document
+        """
+    ).format(
         table=sql.Identifier(table),
         names=sql.SQL(", ").join(map(sql.Identifier, fields.model_fields)),
         values=sql.SQL(", ").join(sql.Identifier("given", name) for name in fields.model_fields),
         document=columns(shown, table),
     )
+    keyed = statement(
+        """
+        WITH made AS ({insert}), kept AS (
+            INSERT INTO idempotency_keys (key, fingerprint, answer_id, answer_version, answer)
+            SELECT %(retry_key)s, %(retry_fingerprint)s, id, version, document FROM made
+        )
+        SELECT id, version, document FROM made
+        """,
+        insert=insert,
+    )
+    return Creation(insert.as_bytes(None), keyed)
 
 
-async def create(caller: Caller, statement: bytes, values: BaseModel, *, retry: Retry | None) -> Document[Any]:
+async def create(caller: Caller, creation: Creation, values: BaseModel, *, retry: Retry | None) -> Document[Any]:
     """Make a row, or, if a request with the same key made it already, answer as that one was answered.
 
     Raises:
         IdempotencyKeyReused: the key came with another request before.
         IdempotencyInFlight: that request is still running.
     """
-    door, key, fingerprint = enter(caller), None, None
-    if retry is not None:
-        key, fingerprint = retry.key, retry.fingerprint
-        door = door.guarded_by(Guard(REPLAY, {"retry_key": key, "retry_fingerprint": fingerprint}))
-    try:
-        rows = await door.write(
-            statement, values=values.model_dump_json(), retry_key=key, retry_fingerprint=fingerprint
-        )
-    except Replayed as first:
-        return Document(first.facts["answer"], UUID(first.facts["id"]), first.facts["version"], replayed=True)
+    door, document = enter(caller), values.model_dump_json()
+    if retry is None:
+        rows = await door.write(creation.once, values=document)
+    else:
+        key = {"retry_key": retry.key, "retry_fingerprint": retry.fingerprint}
+        try:
+            rows = await door.guarded_by(Guard(REPLAY, key)).write(creation.keyed, values=document)
+        except Replayed as first:
+            return Document(first.facts["answer"], UUID(first.facts["id"]), first.facts["version"], replayed=True)
     new_id, version, document = rows[0]
     return Document(document, new_id, version)
 

@@ -32,7 +32,7 @@ def _list_in_order(sort: str) -> bytes:
     descending = sort.startswith("-")
     return statement(
         """
-        SELECT {document}, ({key})::text, id FROM applications
+        SELECT {document} AS document, ({key})::text AS sort_key, id FROM applications
         WHERE (%(status)s::text[] IS NULL OR status = ANY(%(status)s::text[]))
           AND (%(company)s::text IS NULL OR strpos(lower(company), lower(%(company)s)) > 0)
           AND (%(q)s::text IS NULL

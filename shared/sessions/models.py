@@ -13,7 +13,8 @@ from shared.fields import Email, EmailLike, Moment, Name, Password, Request, Res
 Transport = Literal["body", "cookie"]
 """Where the refresh token travels: in the JSON, or in a cookie that no script can read."""
 
-Outcome = Literal["rotated", "replayed", "reused", "limited", "expired", "refused"]
+Outcome = Literal["rotated", "replayed", "reused", "forged", "limited", "expired", "refused"]
+"""What becomes of a refresh token; docs/sessions.md says which is when."""
 
 
 class RegisterRequest(Request):
@@ -177,7 +178,7 @@ class Rotation:
     outcome: Outcome
     user_id: UUID
     generation: int
-    role: str
     refresh_seconds: int
     retry_after: int
+    role: str
     user: str

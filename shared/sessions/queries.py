@@ -56,55 +56,13 @@ OPEN_SESSION = statement(
     opened=OPENED.format(user=USER, users=sql.Identifier("active")),
 )
 
-# The whole rotation. The row lock puts simultaneous requests in a line, and each decides on what the one before it left.
 ROTATE = statement(
     """
-    WITH presented AS (
-        SELECT s.id, s.user_id, s.generation, s.rotated_at, s.idle_expires_at, s.absolute_expires_at, s.revoked_at,
-               s.refreshes_reset_at, u.disabled_at,
-               CASE WHEN s.refreshes_reset_at > now() THEN s.refreshes ELSE 0 END + 1 AS hits
-        FROM sessions s JOIN users u ON u.id = s.user_id
-        WHERE s.id = %(session_id)s
-        FOR NO KEY UPDATE OF s
-    ), decided AS (
-        SELECT presented.*, CASE
-            WHEN revoked_at IS NOT NULL OR disabled_at IS NOT NULL THEN 'refused'
-            WHEN idle_expires_at <= now() OR absolute_expires_at <= now() THEN 'expired'
-            WHEN generation < %(generation)s THEN 'refused'
-            WHEN generation > %(generation)s + 1 THEN 'reused'
-            WHEN generation = %(generation)s + 1 AND now() >= rotated_at + make_interval(secs => %(grace)s) THEN 'reused'
-            WHEN hits > %(limit_hits)s THEN 'limited'
-            WHEN generation = %(generation)s THEN 'rotated'
-            ELSE 'replayed'
-        END AS outcome
-        FROM presented
-    ), changed AS (
-        UPDATE sessions s SET
-            generation = CASE d.outcome WHEN 'rotated' THEN s.generation + 1 ELSE s.generation END,
-            rotated_at = CASE d.outcome WHEN 'rotated' THEN now() ELSE s.rotated_at END,
-            idle_expires_at = CASE d.outcome WHEN 'rotated'
-                THEN least(now() + make_interval(days => %(idle_days)s), s.absolute_expires_at)
-                ELSE s.idle_expires_at END,
-            refreshes = CASE d.outcome WHEN 'reused' THEN s.refreshes ELSE d.hits END,
-            refreshes_reset_at = CASE WHEN d.hits = 1 THEN now() + make_interval(secs => %(limit_seconds)s)
-                ELSE s.refreshes_reset_at END,
-            revoked_at = CASE d.outcome WHEN 'reused' THEN now() END,
-            revoked_reason = CASE d.outcome WHEN 'reused' THEN 'refresh_token_reused' END
-        FROM decided d
-        WHERE s.id = d.id AND d.outcome IN ('rotated', 'replayed', 'reused')
-        RETURNING s.generation, s.idle_expires_at
-    ), alarm AS (
-        INSERT INTO audit_events (event, user_id, session_id, ip, facts)
-        SELECT CASE WHEN outcome = 'reused' THEN 'refresh_token_reused' ELSE 'refresh_token_from_the_future' END,
-               user_id, id, %(ip)s::inet,
-               jsonb_build_object('presented', %(generation)s, 'current', generation)
-        FROM decided
-        WHERE outcome = 'reused' OR generation < %(generation)s
-    )
-    SELECT d.outcome, d.user_id, coalesce(c.generation, d.generation) AS generation, users.role,
-           coalesce(extract(epoch FROM c.idle_expires_at - now())::int, 0) AS refresh_seconds,
-           greatest(1, ceil(extract(epoch FROM d.refreshes_reset_at - now()))::int) AS retry_after, {user} AS user
-    FROM decided d JOIN users ON users.id = d.user_id LEFT JOIN changed c ON true
+    SELECT outcome, owner AS user_id, current_generation AS generation, refresh_seconds, retry_after, users.role,
+           {user} AS user
+    FROM rotate_refresh_token(
+        %(session_id)s, %(generation)s, %(grace)s, %(idle)s, %(limit_hits)s, %(limit_window)s, %(ip)s
+    ) LEFT JOIN users ON users.id = owner
     """,
     user=USER,
 )

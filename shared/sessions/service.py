@@ -1,6 +1,6 @@
 """Beginning, continuing and ending sessions."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
 from uuid import UUID
@@ -147,20 +147,17 @@ async def refresh(presented: Presented | None, *, device: Device) -> Tokens:
         raise RefreshTokenInvalid
     config = settings.current()
     limit = config.refresh_limit_session
-    rotations = await db.as_service().write(
+    (rotation,) = await db.as_service().write(
         queries.ROTATE,
         row=class_row(Rotation),
         session_id=token.session_id,
         generation=token.generation,
-        grace=config.refresh_grace_seconds,
-        idle_days=config.session_idle_days,
+        grace=timedelta(seconds=config.refresh_grace_seconds),
+        idle=timedelta(days=config.session_idle_days),
         limit_hits=limit.hits,
-        limit_seconds=limit.seconds,
+        limit_window=timedelta(seconds=limit.seconds),
         ip=device.ip,
     )
-    if not rotations:  # it was issued, since its seal is good: the session was purged after its end
-        raise SessionExpired
-    rotation = rotations[0]
     match rotation.outcome:
         case "rotated" | "replayed":
             return _tokens(
@@ -180,7 +177,7 @@ async def refresh(presented: Presented | None, *, device: Device) -> Tokens:
             raise RateLimited(
                 policy="refresh-session", limit=limit.hits, window=limit.seconds, retry_after=rotation.retry_after
             )
-        case "refused":
+        case "refused" | "forged":
             raise RefreshTokenInvalid
 
 

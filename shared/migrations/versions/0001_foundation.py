@@ -304,6 +304,62 @@ BEGIN
 END $$;
 """
 
+# The whole of rotation, in the order docs/sessions.md lists its outcomes. The row lock puts simultaneous requests in a
+# line: each decides on what the one before it left.
+ROTATION = """
+CREATE FUNCTION rotate_refresh_token(
+    the_session uuid, presented bigint, grace interval, idle interval, cap int, cap_window interval, the_ip inet,
+    OUT outcome text, OUT owner uuid, OUT current_generation bigint, OUT refresh_seconds int, OUT retry_after int)
+LANGUAGE plpgsql AS $$
+DECLARE
+    s sessions;
+    hits int := 1;
+BEGIN
+    SELECT sessions.* INTO s FROM sessions WHERE id = the_session FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'expired';  -- issued, since its seal is good, and purged since
+        RETURN;
+    END IF;
+    IF s.refreshes_reset_at > now() THEN
+        hits := s.refreshes + 1;
+    ELSE
+        s.refreshes_reset_at := now() + cap_window;
+    END IF;
+    owner := s.user_id;
+    outcome := CASE
+        WHEN s.revoked_at IS NOT NULL THEN 'refused'
+        WHEN EXISTS (SELECT FROM users WHERE id = s.user_id AND disabled_at IS NOT NULL) THEN 'refused'
+        WHEN s.idle_expires_at <= now() OR s.absolute_expires_at <= now() THEN 'expired'
+        WHEN presented > s.generation THEN 'forged'
+        WHEN presented < s.generation - 1 THEN 'reused'
+        WHEN presented = s.generation - 1 AND now() >= s.rotated_at + grace THEN 'reused'
+        WHEN hits > cap THEN 'limited'
+        WHEN presented = s.generation THEN 'rotated'
+        ELSE 'replayed'
+    END;
+    IF outcome = 'rotated' THEN
+        s.generation := s.generation + 1;
+        s.rotated_at := now();
+        s.idle_expires_at := least(now() + idle, s.absolute_expires_at);
+    END IF;
+    IF outcome IN ('rotated', 'replayed') THEN
+        UPDATE sessions SET generation = s.generation, rotated_at = s.rotated_at, idle_expires_at = s.idle_expires_at,
+            refreshes = hits, refreshes_reset_at = s.refreshes_reset_at
+        WHERE id = the_session;
+    ELSIF outcome = 'reused' THEN
+        UPDATE sessions SET revoked_at = now(), revoked_reason = 'refresh_token_reused' WHERE id = the_session;
+    END IF;
+    IF outcome IN ('reused', 'forged') THEN
+        INSERT INTO audit_events (event, user_id, session_id, ip, facts)
+        VALUES ('refresh_token_' || outcome, s.user_id, s.id, the_ip,
+                jsonb_build_object('presented', presented, 'current', s.generation));
+    END IF;
+    current_generation := s.generation;
+    refresh_seconds := extract(epoch FROM s.idle_expires_at - now());
+    retry_after := greatest(1, ceil(extract(epoch FROM s.refreshes_reset_at - now())));
+END $$;
+"""
+
 # Every change of a quota takes the lock of its usage row first, so that whatever is decided after it is exact. Whether a
 # reservation still lives is asked of the clock, not of now(): under that lock the clock orders a commit and the claim
 # that would take its units, while the starts of their transactions do not.
@@ -411,6 +467,7 @@ END $$;
 DOWNGRADE = """
 DROP FUNCTION quota_settle(uuid, text), quota_take(text, text, bigint, text, interval),
     quota_claim(text, bigint, text), quota_state(text), quota_window(text), replay(text, bytea), refund_limits(bytea[]),
+    rotate_refresh_token(uuid, bigint, interval, interval, int, interval, inet),
     hit_limits(bytea[], text[], int[], int[]), enter(uuid, uuid, text), refuse(text, jsonb);
 DROP TABLE quota_entries, quota_usage, quota_limits, rate_limits, idempotency_keys, applications, audit_events,
     sessions, users;
@@ -427,7 +484,7 @@ END $$;
 
 
 def upgrade() -> None:
-    for part in (ROLES, TABLES, CONFINEMENT, GUARDS, QUOTAS):
+    for part in (ROLES, TABLES, CONFINEMENT, GUARDS, ROTATION, QUOTAS):
         op.get_bind().connection.cursor().execute(part)
 
 

@@ -82,14 +82,13 @@ def creation(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseM
     """Statements for ``create()``: a row of ``fields``, answered as ``shown``."""
     insert = sql.SQL(
         """
-        INSERT INTO {table} ({names})
-        SELECT {values} FROM jsonb_populate_record(NULL::{table}, %(values)s::jsonb) AS given
+        INSERT INTO {table} ({names}) VALUES ({values})
         RETURNING id, version, {document} AS document
         """
     ).format(
         table=sql.Identifier(table),
         names=sql.SQL(", ").join(map(sql.Identifier, fields.model_fields)),
-        values=sql.SQL(", ").join(sql.Identifier("given", name) for name in fields.model_fields),
+        values=sql.SQL(", ").join(map(sql.Placeholder, fields.model_fields)),
         document=columns(shown, table),
     )
     keyed = statement(
@@ -112,13 +111,13 @@ async def create(caller: Caller, creation: Creation, values: BaseModel, *, retry
         IdempotencyKeyReused: the key came with another request before.
         IdempotencyInFlight: that request is still running.
     """
-    door, document = enter(caller), values.model_dump_json()
+    door, params = enter(caller), dict(values)
     if retry is None:
-        rows = await door.write(creation.once, values=document)
+        rows = await door.write(creation.once, **params)
     else:
         key = {"retry_key": retry.key, "retry_fingerprint": retry.fingerprint}
         try:
-            rows = await door.guarded_by(Guard(REPLAY, key)).write(creation.keyed, values=document)
+            rows = await door.guarded_by(Guard(REPLAY, key)).write(creation.keyed, **params)
         except Replayed as first:
             return Document(first.facts["answer"], UUID(first.facts["id"]), first.facts["version"], replayed=True)
     new_id, version, document = rows[0]

@@ -1,5 +1,6 @@
 """What a field may hold: the types that requests are made of."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -36,13 +37,16 @@ class Response(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+
+
 def _web_address(text: str) -> str:
     try:
         parts = urlsplit(text)
         sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         sound = False
-    if not sound or any(character <= " " or character == "\x7f" for character in text):
+    if not sound or UNPRINTABLE.search(text):
         raise PydanticCustomError("url", "must be an http or https address")
     return text
 

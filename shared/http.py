@@ -253,7 +253,7 @@ def _body(model: type[BaseModel], call: Call, data: bytes) -> BaseModel:
     if len(data) > MAX_BODY:
         raise errors.BodyTooLarge(limit=MAX_BODY)
     media_type = (call.header("content-type") or "").partition(";")[0].strip().lower()
-    if not data and not any(info.is_required() for info in model.model_fields.values()):
+    if not data and not needs_body(model):
         data = b"{}"
     elif media_type != JSON and not (media_type.startswith("application/") and media_type.endswith("+json")):
         raise errors.UnsupportedMediaType
@@ -475,6 +475,11 @@ def _declaration(
         returns=hints["return"],
     )
 
+
+
+def needs_body(model: type[BaseModel]) -> bool:
+    """Whether a request must have a body: not if every field of it may be left out."""
+    return any(info.is_required() for info in model.model_fields.values())
 
 
 def shape_of(returns: Any) -> tuple[Any, type[BaseModel] | None]:

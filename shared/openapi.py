@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from shared import VERSION, errors
 from shared.documents import Document, Page
 from shared.errors import Problem
-from shared.http import MAX_KEY, REFRESH_COOKIE, Endpoint, Html, Json, shape_of
+from shared.http import MAX_KEY, REFRESH_COOKIE, Endpoint, Html, Json, needs_body, shape_of
 from shared.routes import App, Route
 from shared.sessions import SignedOut, Tokens
 
@@ -166,9 +166,8 @@ def _operation(route: Route, method: str, refs: Mapping[tuple[type[BaseModel], M
     if endpoint.access.role:
         operation["description"] = f"For the role `{endpoint.access.role}` only. {operation.get('description', '')}".strip()
     if endpoint.body:
-        is_required = any(info.is_required() for info in endpoint.body.model_fields.values())
         operation["requestBody"] = {
-            "required": is_required,
+            "required": needs_body(endpoint.body),
             "content": {"application/json": {"schema": refs[endpoint.body, "validation"]}},
         }
     return operation

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import jwt
+
 from shared import settings
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ class Key:
     signing: Any
     verifying: Any
     public_jwk: dict[str, str] | None = None
+
+    def sign(self, message: bytes) -> bytes:
+        """The JWS signature of ``message``. PyJWT's encode() would examine the key anew for every token."""
+        return jwt.get_algorithm_by_name(self.algorithm).sign(message, self.signing)
 
     @property
     def fingerprint(self) -> str:

@@ -7,19 +7,18 @@ Sent that way PgBouncer needs to know nothing of us and keeps no server connecti
 
 import asyncio
 import json
-import os
-import select
-import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, LiteralString, TypeVar, overload
 from uuid import UUID
 
 import psycopg
 from psycopg import AsyncClientCursor, AsyncConnection, sql
-from psycopg.rows import BaseRowFactory, tuple_row
+from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from shared import settings
 from shared.errors import DatabaseUnavailable, Problem
@@ -34,6 +33,8 @@ NEVER_RAN = frozenset({"40001", "40P01"})  # serialization failure, deadlock: ro
 OUT_OF_REACH = ("08", "57", "53", "58")  # SQLSTATE classes: connection, operator intervention, resources, system
 
 TIMED_OUT = "57014"  # statement_timeout: asking again would take as long again
+
+FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
 
 Row = TypeVar("Row")
 
@@ -68,21 +69,28 @@ class Door:
     def guarded_by(self, *guards: Guard) -> "Door":
         return Door(*self._guards, *guards)
 
-    async def read(
-        self, statement: bytes, /, *, row: BaseRowFactory[Row] = tuple_row, **params: Any  # type: ignore[assignment]
-    ) -> list[Row]:
-        """Run a statement that changes nothing; if the connection dies under it, run it again on another."""
+    @overload
+    async def read(self, statement: bytes, /, **params: Any) -> list[tuple[Any, ...]]: ...
+    @overload
+    async def read(self, statement: bytes, /, *, row: Callable[..., Row], **params: Any) -> list[Row]: ...
+    async def read(self, statement: bytes, /, *, row: Callable[..., Any] | None = None, **params: Any) -> list[Any]:
+        """Run a statement that changes nothing; if the connection dies under it, run it again on another.
+
+        Rows are tuples, or instances of ``row``, whose fields are named as the columns are.
+        """
         return await self._run(statement, params, row, repeatable=True)
 
-    async def write(
-        self, statement: bytes, /, *, row: BaseRowFactory[Row] = tuple_row, **params: Any  # type: ignore[assignment]
-    ) -> list[Row]:
+    @overload
+    async def write(self, statement: bytes, /, **params: Any) -> list[tuple[Any, ...]]: ...
+    @overload
+    async def write(self, statement: bytes, /, *, row: Callable[..., Row], **params: Any) -> list[Row]: ...
+    async def write(self, statement: bytes, /, *, row: Callable[..., Any] | None = None, **params: Any) -> list[Any]:
         """Run a statement at most once: after it was sent, only an answer that it was rolled back allows a retry."""
         return await self._run(statement, params, row, repeatable=False)
 
     async def _run(
-        self, statement: bytes, params: dict[str, Any], row: BaseRowFactory[Row], *, repeatable: bool
-    ) -> list[Row]:
+        self, statement: bytes, params: dict[str, Any], row: Callable[..., Any] | None, *, repeatable: bool
+    ) -> list[Any]:
         for guard in self._guards:
             params.update(guard.params)
         batch = _batch(tuple(guard.statement for guard in self._guards), statement)
@@ -130,24 +138,93 @@ def _batch(guards: tuple[bytes, ...], statement: bytes) -> bytes:
 
 
 class _Connection:
-    """A connection, and what is needed to tell whether it is still one."""
+    """A connection whose socket is watched all its life: an answer wakes its caller, and a hang-up is seen at rest.
 
-    __slots__ = ("_poll", "link", "used_at")
+    psycopg makes the connection, adapts what goes in and loads what comes out. In between stands libpq itself, since a
+    cursor's way to the socket costs as much as all the rest of a request.
+    """
 
-    def __init__(self, link: AsyncConnection[Any]) -> None:
+    def __init__(self, link: AsyncConnection[Any], loop: asyncio.AbstractEventLoop) -> None:
         self.link = link
+        self.pg = link.pgconn
+        self.adapter = AsyncClientCursor(link)
         self.used_at = monotonic()
-        self._poll = select.poll()
-        self._poll.register(link.fileno(), select.POLLIN)
+        self._loop = loop
+        self._fd = link.fileno()
+        self._results: list[PGresult] = []
+        self._answer: asyncio.Future[list[PGresult]] | None = None
+        self._is_watched = True
+        loop.add_reader(self._fd, self._on_readable)
 
+    @property
     def is_fit(self) -> bool:
-        """A server that hangs up makes the socket readable: that is seen here without asking the server anything."""
-        return monotonic() - self.used_at < IDLE_LIMIT and not self._poll.poll(0)
+        """Whether the next statement may go this way; known without asking the server."""
+        return self._is_watched and monotonic() - self.used_at < IDLE_LIMIT
 
-    def sever(self) -> None:
-        """Cut the wire under a statement that takes too long: its coroutine wakes with a connection error."""
-        with socket.socket(fileno=os.dup(self.link.fileno())) as wire:
-            wire.shutdown(socket.SHUT_RDWR)
+    @property
+    def is_at_rest(self) -> bool:
+        return self._answer is None and self.pg.transaction_status == TransactionStatus.IDLE
+
+    async def exchange(self, batch: bytes, give_up_at: float) -> list[PGresult]:
+        """Send a batch and wait for all its results.
+
+        Raises:
+            OperationalError: the connection broke, or no answer came in time; it is of no use any more.
+        """
+        answer = self._answer = self._loop.create_future()
+        self.pg.send_query(batch)
+        while self.pg.flush():
+            await self._writable()
+        alarm = self._loop.call_later(give_up_at - monotonic(), self._break, psycopg.OperationalError("no answer in time"))
+        try:
+            return await answer
+        finally:
+            alarm.cancel()
+
+    async def close(self) -> None:
+        self._unwatch()
+        await self.link.close()
+
+    def _on_readable(self) -> None:
+        if self._answer is None:  # nothing was asked: the server hangs up, or has news that make this connection stale
+            self._unwatch()
+            return
+        try:
+            self.pg.consume_input()
+            while not self.pg.is_busy():
+                result = self.pg.get_result()
+                if result is None:
+                    answer, results = self._answer, self._results
+                    self._answer, self._results = None, []
+                    self.used_at = monotonic()
+                    if not answer.done():
+                        answer.set_result(results)
+                    return
+                self._results.append(result)
+        except psycopg.OperationalError as broken:
+            self._break(broken)
+
+    def _break(self, reason: psycopg.OperationalError) -> None:
+        self._unwatch()
+        if self._answer is not None and not self._answer.done():
+            # What the server said before it hung up is why: "terminating connection due to administrator command".
+            last_words = [psycopg.errors.error_from_result(said) for said in self._results if said.status in FAILED]
+            self._answer.set_exception(last_words[-1] if last_words else reason)
+
+    async def _writable(self) -> None:
+        ready = self._loop.create_future()
+        self._loop.add_writer(self._fd, lambda: ready.done() or ready.set_result(None))
+        try:
+            await asyncio.wait_for(ready, DEADLINE / 2)
+        except TimeoutError:
+            raise psycopg.OperationalError("the server takes nothing more") from None
+        finally:
+            self._loop.remove_writer(self._fd)
+
+    def _unwatch(self) -> None:
+        if self._is_watched:
+            self._is_watched = False
+            self._loop.remove_reader(self._fd)
 
 
 class _Pool:
@@ -164,8 +241,8 @@ class _Pool:
         self._places = asyncio.Semaphore(size)
 
     async def run(
-        self, batch: bytes, params: Mapping[str, Any], row: BaseRowFactory[Row], *, repeatable: bool
-    ) -> list[Row]:
+        self, batch: bytes, params: Mapping[str, Any], row: Callable[..., Any] | None, *, repeatable: bool
+    ) -> list[Any]:
         give_up_at = monotonic() + DEADLINE
         try:
             if self._places.locked():
@@ -198,36 +275,28 @@ class _Pool:
         connection: _Connection,
         batch: bytes,
         params: Mapping[str, Any],
-        row: BaseRowFactory[Row],
+        row: Callable[..., Any] | None,
         give_up_at: float,
-    ) -> list[Row]:
-        link = connection.link
-        alarm = self.loop.call_at(self.loop.time() + give_up_at - monotonic(), connection.sever)
+    ) -> list[Any]:
         try:
-            cursor = AsyncClientCursor(link, row_factory=cast(Any, row))
-            await cursor.execute(batch, params)
-            while cursor.nextset():
-                pass
-            rows = await cursor.fetchall() if cursor.description else []
-        except psycopg.Error as error:
-            if problem := _refusal(error):
-                raise problem from None
-            raise
+            results = await connection.exchange(connection.adapter.mogrify(batch, params).encode(), give_up_at)
         finally:
-            alarm.cancel()
-            if link.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-                connection.used_at = monotonic()
+            if connection.is_at_rest:
                 self._idle.append(connection)
             else:
-                await link.close()
-        return cast(list[Row], rows)
+                await connection.close()
+        for result in results:
+            if result.status in FAILED:
+                error = psycopg.errors.error_from_result(result)
+                raise _refusal(error) or error
+        return _load(connection, results[-1], row)
 
     async def _take(self, give_up_at: float) -> _Connection:
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_fit():
+            if connection.is_fit:
                 return connection
-            await connection.link.close()
+            await connection.close()
         for pause in (0.1, 0.3, None):
             try:
                 remaining = max(2, int(give_up_at - monotonic()))  # libpq takes less than 2 seconds for 2
@@ -239,7 +308,7 @@ class _Pool:
                     raise DatabaseUnavailable from unreachable
                 await asyncio.sleep(pause)
             else:
-                return _Connection(link)
+                return _Connection(link, self.loop)
         raise AssertionError("unreachable")
 
 
@@ -252,6 +321,17 @@ def _pool() -> _Pool:
         config = settings.current()
         _present = _Pool(config.database_url.get_secret_value(), config.database_pool_size)
     return _present
+
+
+def _load(connection: _Connection, result: PGresult, row: Callable[..., Row] | None) -> list[Any]:
+    if result.status != ExecStatus.TUPLES_OK:
+        return []
+    loader = Transformer(connection.link)
+    loader.set_pgresult(result)
+    if row is None:
+        return loader.load_rows(0, result.ntuples, tuple)
+    names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+    return loader.load_rows(0, result.ntuples, lambda values: row(**dict(zip(names, values, strict=True))))
 
 
 def _is_out_of_reach(error: psycopg.OperationalError) -> bool:

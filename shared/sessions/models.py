@@ -165,8 +165,6 @@ class Opened:
     """A session that just began."""
 
     session_id: UUID
-    user_id: UUID
-    role: str
     refresh_seconds: int
     user: str
 
@@ -176,9 +174,7 @@ class Rotation:
     """What became of a refresh token that was presented."""
 
     outcome: Outcome
-    user_id: UUID
     generation: int
     refresh_seconds: int
     retry_after: int
-    role: str
     user: str

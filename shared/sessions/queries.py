@@ -7,8 +7,8 @@ from shared.db import statement
 
 OPENED = sql.SQL(
     """
-    SELECT opened.id AS session_id, users.id AS user_id, users.role,
-           extract(epoch FROM opened.idle_expires_at - now())::int AS refresh_seconds, {user} AS user
+    SELECT opened.id AS session_id, extract(epoch FROM opened.idle_expires_at - now())::int AS refresh_seconds,
+           {user} AS user
     FROM opened, {users} AS users
     """
 )
@@ -58,13 +58,10 @@ OPEN_SESSION = statement(
 
 ROTATE = statement(
     """
-    SELECT outcome, owner AS user_id, current_generation AS generation, refresh_seconds, retry_after, users.role,
-           {user} AS user
+    SELECT outcome, current_generation AS generation, refresh_seconds, retry_after, owner::text AS user
     FROM rotate_refresh_token(
-        %(session_id)s, %(generation)s, %(grace)s, %(idle)s, %(limit_hits)s, %(limit_window)s, %(ip)s
-    ) LEFT JOIN users ON users.id = owner
-    """,
-    user=USER,
+        %(session_id)s, %(generation)s, %(grace)s, %(idle)s, %(limit_hits)s, %(limit_window)s, %(ip)s)
+    """
 )
 
 REVOKE = statement(

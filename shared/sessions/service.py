@@ -5,8 +5,6 @@ from http import HTTPStatus
 from typing import Literal
 from uuid import UUID
 
-from psycopg.rows import class_row
-
 from shared import accounts, db, limits, settings
 from shared.accounts import User
 from shared.db import Caller
@@ -82,7 +80,7 @@ async def register(request: RegisterRequest, *, device: Device) -> Tokens:
     _check_new_password(request.password)
     opened = await db.as_service().write(
         queries.REGISTER,
-        row=class_row(Opened),
+        row=Opened,
         email=request.email,
         password_hash=await passwords.hash_password(request.password),
         first_name=request.first_name,
@@ -113,7 +111,7 @@ async def login(request: LoginRequest, *, device: Device) -> Tokens:
         Bucket("login-total", "", config.login_limit_total),
     )
     found = await db.as_service(limits.hit(buckets)).write(
-        queries.FIND_CREDENTIALS, row=class_row(Credentials), email=request.email
+        queries.FIND_CREDENTIALS, row=Credentials, email=request.email
     )
     known = found[0] if found else None
     stored = known.password_hash if known else None
@@ -122,7 +120,7 @@ async def login(request: LoginRequest, *, device: Device) -> Tokens:
         raise InvalidCredentials
     opened = await db.as_service(limits.refund(buckets)).write(
         queries.OPEN_SESSION,
-        row=class_row(Opened),
+        row=Opened,
         user_id=known.user_id,
         verified_hash=stored,
         new_hash=await passwords.hash_password(request.password) if passwords.is_outdated(stored) else None,
@@ -149,7 +147,7 @@ async def refresh(presented: Presented | None, *, device: Device) -> Tokens:
     limit = config.refresh_limit_session
     (rotation,) = await db.as_service().write(
         queries.ROTATE,
-        row=class_row(Rotation),
+        row=Rotation,
         session_id=token.session_id,
         generation=token.generation,
         grace=timedelta(seconds=config.refresh_grace_seconds),
@@ -161,10 +159,8 @@ async def refresh(presented: Presented | None, *, device: Device) -> Tokens:
     match rotation.outcome:
         case "rotated" | "replayed":
             return _tokens(
-                rotation.user_id,
                 token.session_id,
                 generation=rotation.generation,
-                role=rotation.role,
                 refresh_seconds=rotation.refresh_seconds,
                 user=rotation.user,
                 transport=presented.transport,
@@ -277,10 +273,8 @@ def _new_session(device: Device, *, device_name: str | None) -> dict[str, object
 
 def _first_tokens(opened: Opened, transport: Transport) -> Tokens:
     return _tokens(
-        opened.user_id,
         opened.session_id,
         generation=1,
-        role=opened.role,
         refresh_seconds=opened.refresh_seconds,
         user=opened.user,
         transport=transport,
@@ -288,22 +282,15 @@ def _first_tokens(opened: Opened, transport: Transport) -> Tokens:
 
 
 def _tokens(
-    user_id: UUID,
-    session_id: UUID,
-    *,
-    generation: int,
-    role: str,
-    refresh_seconds: int,
-    user: str,
-    transport: Transport,
+    session_id: UUID, *, generation: int, refresh_seconds: int, user: str, transport: Transport
 ) -> Tokens:
-    access_token, life = access_tokens.issue(user_id, session_id, role=role)
-    refresh_token = refresh_tokens.issue(session_id, generation=generation)
+    owner = User.model_validate_json(user)
+    access_token, life = access_tokens.issue(owner.id, session_id, role=owner.role)
     return Tokens(
         access_token=access_token,
         expires_in=life,
-        refresh_token=refresh_token,
+        refresh_token=refresh_tokens.issue(session_id, generation=generation),
         refresh_expires_in=refresh_seconds,
-        user=User.model_validate_json(user),
+        user=owner,
         transport=transport,
     )

@@ -309,10 +309,11 @@ END $$;
 ROTATION = """
 CREATE FUNCTION rotate_refresh_token(
     the_session uuid, presented bigint, grace interval, idle interval, cap int, cap_window interval, the_ip inet,
-    OUT outcome text, OUT owner uuid, OUT current_generation bigint, OUT refresh_seconds int, OUT retry_after int)
+    OUT outcome text, OUT current_generation bigint, OUT refresh_seconds int, OUT retry_after int, OUT owner json)
 LANGUAGE plpgsql AS $$
 DECLARE
     s sessions;
+    u users;
     hits int := 1;
 BEGIN
     SELECT sessions.* INTO s FROM sessions WHERE id = the_session FOR NO KEY UPDATE;
@@ -320,15 +321,14 @@ BEGIN
         outcome := 'expired';  -- issued, since its seal is good, and purged since
         RETURN;
     END IF;
+    SELECT users.* INTO u FROM users WHERE id = s.user_id;
     IF s.refreshes_reset_at > now() THEN
         hits := s.refreshes + 1;
     ELSE
         s.refreshes_reset_at := now() + cap_window;
     END IF;
-    owner := s.user_id;
     outcome := CASE
-        WHEN s.revoked_at IS NOT NULL THEN 'refused'
-        WHEN EXISTS (SELECT FROM users WHERE id = s.user_id AND disabled_at IS NOT NULL) THEN 'refused'
+        WHEN s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL THEN 'refused'
         WHEN s.idle_expires_at <= now() OR s.absolute_expires_at <= now() THEN 'expired'
         WHEN presented > s.generation THEN 'forged'
         WHEN presented < s.generation - 1 THEN 'reused'
@@ -354,6 +354,9 @@ BEGIN
         VALUES ('refresh_token_' || outcome, s.user_id, s.id, the_ip,
                 jsonb_build_object('presented', presented, 'current', s.generation));
     END IF;
+    SELECT row_to_json(shown) INTO owner FROM (SELECT
+        u.id, u.email, u.email_verified, u.first_name, u.last_name, u.company, u.picture_url, u.time_zone, u.role,
+        u.created_at) AS shown;
     current_generation := s.generation;
     refresh_seconds := extract(epoch FROM s.idle_expires_at - now());
     retry_after := greatest(1, ceil(extract(epoch FROM s.refreshes_reset_at - now())));

@@ -39,17 +39,14 @@ GRANT USAGE ON SCHEMA public TO tenant;
 
 TABLES = """
 -- UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then random bits. PostgreSQL has its own from 18 on only.
-CREATE FUNCTION uuid7() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
-    SELECT encode(set_bit(set_bit(overlay(
+-- In PL/pgSQL, whose plans last as long as the connection: a function in SQL would be parsed anew in every statement.
+CREATE FUNCTION uuid7() RETURNS uuid LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+BEGIN
+    RETURN encode(set_bit(set_bit(overlay(
         uuid_send(gen_random_uuid())
         PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
-        FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid
-$$;
-
--- Whose request this is: set by enter(), gone with the transaction. Not set, or set and gone, is an error: fail closed.
-CREATE FUNCTION current_user_id() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT current_setting('app.user_id')::uuid
-$$;
+        FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid;
+END $$;
 
 CREATE TABLE users (
     id                uuid PRIMARY KEY DEFAULT uuid7(),
@@ -111,7 +108,7 @@ CREATE INDEX audit_events_user_id ON audit_events (user_id, created_at DESC);
 
 CREATE TABLE applications (
     id              uuid PRIMARY KEY DEFAULT uuid7(),
-    user_id         uuid NOT NULL DEFAULT current_user_id() REFERENCES users ON DELETE CASCADE,
+    user_id         uuid NOT NULL DEFAULT current_setting('app.user_id')::uuid REFERENCES users ON DELETE CASCADE,
     company         text NOT NULL CHECK (company <> ''),
     position        text NOT NULL CHECK (position <> ''),
     location        text,
@@ -136,7 +133,7 @@ CREATE INDEX applications_user_id ON applications (user_id, created_at DESC, id 
 
 -- What a create answered, kept for a day so that a retry gets the same answer and not a second row.
 CREATE TABLE idempotency_keys (
-    user_id        uuid NOT NULL DEFAULT current_user_id() REFERENCES users ON DELETE CASCADE,
+    user_id        uuid NOT NULL DEFAULT current_setting('app.user_id')::uuid REFERENCES users ON DELETE CASCADE,
     key            text NOT NULL,
     fingerprint    bytea NOT NULL,
     answer_id      uuid NOT NULL,
@@ -170,7 +167,7 @@ FROM (VALUES ('resume_uploads', 10, 'lifetime'), ('job_searches', 50, 'day'),
 
 -- What has been used for good. Reservations are not in here: they count as long as they live.
 CREATE TABLE quota_usage (
-    user_id      uuid NOT NULL DEFAULT current_user_id() REFERENCES users ON DELETE CASCADE,
+    user_id      uuid NOT NULL DEFAULT current_setting('app.user_id')::uuid REFERENCES users ON DELETE CASCADE,
     metric       text NOT NULL,
     window_start timestamptz NOT NULL,
     used         bigint NOT NULL DEFAULT 0 CHECK (used >= 0),
@@ -180,7 +177,7 @@ CREATE TABLE quota_usage (
 -- One row per keyed consumption or reservation: what makes a repeated key harmless.
 CREATE TABLE quota_entries (
     id           uuid PRIMARY KEY DEFAULT uuid7(),
-    user_id      uuid NOT NULL DEFAULT current_user_id() REFERENCES users ON DELETE CASCADE,
+    user_id      uuid NOT NULL DEFAULT current_setting('app.user_id')::uuid REFERENCES users ON DELETE CASCADE,
     metric       text NOT NULL,
     key          text NOT NULL,
     kind         text NOT NULL CHECK (kind IN ('consumption', 'reservation')),
@@ -204,13 +201,14 @@ ALTER TABLE idempotency_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE quota_usage      ENABLE ROW LEVEL SECURITY;
 ALTER TABLE quota_entries    ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY own_row  ON users            TO tenant USING (id = current_user_id());
-CREATE POLICY own_rows ON sessions         TO tenant USING (user_id = current_user_id());
-CREATE POLICY own_rows ON audit_events     TO tenant USING (user_id = current_user_id());
-CREATE POLICY own_rows ON applications     TO tenant USING (user_id = current_user_id());
-CREATE POLICY own_rows ON idempotency_keys TO tenant USING (user_id = current_user_id());
-CREATE POLICY own_rows ON quota_usage      TO tenant USING (user_id = current_user_id());
-CREATE POLICY own_rows ON quota_entries    TO tenant USING (user_id = current_user_id());
+-- app.user_id is set by enter() and gone with the transaction. Never set, or set and gone, is an error: fail closed.
+CREATE POLICY own_row  ON users            TO tenant USING (id = current_setting('app.user_id')::uuid);
+CREATE POLICY own_rows ON sessions         TO tenant USING (user_id = current_setting('app.user_id')::uuid);
+CREATE POLICY own_rows ON audit_events     TO tenant USING (user_id = current_setting('app.user_id')::uuid);
+CREATE POLICY own_rows ON applications     TO tenant USING (user_id = current_setting('app.user_id')::uuid);
+CREATE POLICY own_rows ON idempotency_keys TO tenant USING (user_id = current_setting('app.user_id')::uuid);
+CREATE POLICY own_rows ON quota_usage      TO tenant USING (user_id = current_setting('app.user_id')::uuid);
+CREATE POLICY own_rows ON quota_entries    TO tenant USING (user_id = current_setting('app.user_id')::uuid);
 
 -- No password hash, no session bookkeeping, no role change: a tenant can name only what it may see or change.
 GRANT SELECT (id, email, email_verified, role, first_name, last_name, company, picture_url, time_zone,
@@ -288,13 +286,13 @@ CREATE FUNCTION replay(the_key text, the_fingerprint bytea) RETURNS void LANGUAG
 DECLARE
     kept idempotency_keys;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(hashtextextended(current_user_id()::text || the_key, 0)) THEN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended(current_setting('app.user_id') || the_key, 0)) THEN
         PERFORM refuse('JT409');
     END IF;
     SELECT k.* INTO kept FROM idempotency_keys k
-    WHERE user_id = current_user_id() AND key = the_key AND created_at > now() - interval '24 hours';
+    WHERE key = the_key AND created_at > now() - interval '24 hours';
     IF NOT FOUND THEN
-        DELETE FROM idempotency_keys WHERE user_id = current_user_id() AND key = the_key;
+        DELETE FROM idempotency_keys WHERE key = the_key;
     ELSIF kept.fingerprint <> the_fingerprint THEN
         PERFORM refuse('JT422');
     ELSE
@@ -363,6 +361,7 @@ BEGIN
 END $$;
 """
 
+# These run behind the door: the rows they see and make are the caller's, by row-level security.
 # Every change of a quota takes the lock of its usage row first, so that whatever is decided after it is exact. Whether a
 # reservation still lives is asked of the clock, not of now(): under that lock the clock orders a commit and the claim
 # that would take its units, while the starts of their transactions do not.
@@ -374,9 +373,9 @@ $$;
 CREATE FUNCTION quota_state(the_metric text) RETURNS json LANGUAGE sql VOLATILE AS $$
     SELECT row_to_json(state)
     FROM quota_limits l, LATERAL (SELECT
-        coalesce((SELECT u.used FROM quota_usage u WHERE u.user_id = current_user_id() AND u.metric = l.metric
+        coalesce((SELECT u.used FROM quota_usage u WHERE u.metric = l.metric
                   AND u.window_start = quota_window(l.time_window)), 0) AS used,
-        coalesce((SELECT sum(e.units) FROM quota_entries e WHERE e.user_id = current_user_id() AND e.metric = l.metric
+        coalesce((SELECT sum(e.units) FROM quota_entries e WHERE e.metric = l.metric
                   AND e.window_start = quota_window(l.time_window)
                   AND e.state = 'reserved' AND e.expires_at > clock_timestamp()), 0) AS reserved) c,
     LATERAL (SELECT
@@ -397,7 +396,7 @@ BEGIN
     WHERE metric = the_metric AND role = current_setting('app.role');
     INSERT INTO quota_usage (metric, window_start) VALUES (the_metric, the_window) ON CONFLICT DO NOTHING;
     PERFORM FROM quota_usage
-    WHERE user_id = current_user_id() AND metric = the_metric AND window_start = the_window FOR UPDATE;
+    WHERE metric = the_metric AND window_start = the_window FOR UPDATE;
     quota := quota_state(the_metric);
     IF (quota ->> 'remaining')::bigint < the_units THEN
         PERFORM refuse(refusal, quota::jsonb);
@@ -415,9 +414,9 @@ BEGIN
         PERFORM refuse('JT404');
     END IF;
     IF the_key IS NOT NULL THEN
-        PERFORM pg_advisory_xact_lock(hashtextextended(current_user_id()::text || the_metric || the_key, 1));
+        PERFORM pg_advisory_xact_lock(hashtextextended(current_setting('app.user_id') || the_metric || the_key, 1));
         SELECT e.* INTO entry FROM quota_entries e
-        WHERE user_id = current_user_id() AND metric = the_metric AND key = the_key;
+        WHERE metric = the_metric AND key = the_key;
         IF FOUND THEN
             IF entry.kind <> the_kind OR entry.units <> the_units THEN
                 PERFORM refuse('JT422');
@@ -428,7 +427,7 @@ BEGIN
     the_window := quota_claim(the_metric, the_units, 'JTQ29');
     IF the_kind = 'consumption' THEN
         UPDATE quota_usage SET used = used + the_units
-        WHERE user_id = current_user_id() AND metric = the_metric AND window_start = the_window;
+        WHERE metric = the_metric AND window_start = the_window;
     END IF;
     IF the_key IS NOT NULL THEN
         INSERT INTO quota_entries (metric, key, kind, units, state, window_start, expires_at)
@@ -444,7 +443,7 @@ DECLARE
     entry quota_entries;
 BEGIN
     SELECT e.* INTO entry FROM quota_entries e
-    WHERE id = the_entry AND user_id = current_user_id() AND kind = 'reservation' FOR UPDATE;
+    WHERE id = the_entry AND kind = 'reservation' FOR UPDATE;
     IF NOT FOUND THEN
         PERFORM refuse('JT404');
     ELSIF entry.state = the_state THEN
@@ -453,13 +452,13 @@ BEGIN
         PERFORM refuse('JTS09', jsonb_build_object('state', entry.state));
     END IF;
     IF the_state = 'committed' THEN
-        PERFORM FROM quota_usage WHERE user_id = current_user_id() AND metric = entry.metric
+        PERFORM FROM quota_usage WHERE metric = entry.metric
             AND window_start = entry.window_start FOR UPDATE;
         IF entry.expires_at <= clock_timestamp() THEN  -- its units were given back: take them again, if there is room
             entry.window_start := quota_claim(entry.metric, entry.units, 'JTE09');
         END IF;
         UPDATE quota_usage SET used = used + entry.units
-        WHERE user_id = current_user_id() AND metric = entry.metric AND window_start = entry.window_start;
+        WHERE metric = entry.metric AND window_start = entry.window_start;
     END IF;
     UPDATE quota_entries SET state = the_state, window_start = entry.window_start
     WHERE id = the_entry RETURNING * INTO entry;
@@ -474,7 +473,7 @@ DROP FUNCTION quota_settle(uuid, text), quota_take(text, text, bigint, text, int
     hit_limits(bytea[], text[], int[], int[]), enter(uuid, uuid, text), refuse(text, jsonb);
 DROP TABLE quota_entries, quota_usage, quota_limits, rate_limits, idempotency_keys, applications, audit_events,
     sessions, users;
-DROP FUNCTION refuse_resurrection(), current_user_id(), uuid7();
+DROP FUNCTION refuse_resurrection(), uuid7();
 REVOKE USAGE ON SCHEMA public FROM tenant;
 DO $$
 BEGIN

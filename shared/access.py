@@ -1,6 +1,7 @@
 """Who is calling, and may they: what stands first in every ``@endpoint``.
 
-``anyone`` lets everybody in and looks at no token; ``member`` wants a signed-in caller; ``role("admin")`` wants one whose role is that one, in the token and, asked at the door, in the database.
+``anyone`` lets everybody in and looks at no token; ``member`` wants a signed-in caller; ``role("admin")`` wants one
+whose role is that one, in the token and, asked at the door, in the database.
 """
 
 from dataclasses import dataclass, replace

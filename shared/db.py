@@ -70,9 +70,9 @@ class Door:
         return Door(*self._guards, *guards)
 
     @overload
-    async def read(self, statement: bytes, /, **params: Any) -> list[tuple[Any, ...]]: ...
-    @overload
     async def read(self, statement: bytes, /, *, row: Callable[..., Row], **params: Any) -> list[Row]: ...
+    @overload
+    async def read(self, statement: bytes, /, **params: Any) -> list[tuple[Any, ...]]: ...
     async def read(self, statement: bytes, /, *, row: Callable[..., Any] | None = None, **params: Any) -> list[Any]:
         """Run a statement that changes nothing; if the connection dies under it, run it again on another.
 
@@ -81,9 +81,9 @@ class Door:
         return await self._run(statement, params, row, repeatable=True)
 
     @overload
-    async def write(self, statement: bytes, /, **params: Any) -> list[tuple[Any, ...]]: ...
-    @overload
     async def write(self, statement: bytes, /, *, row: Callable[..., Row], **params: Any) -> list[Row]: ...
+    @overload
+    async def write(self, statement: bytes, /, **params: Any) -> list[tuple[Any, ...]]: ...
     async def write(self, statement: bytes, /, *, row: Callable[..., Any] | None = None, **params: Any) -> list[Any]:
         """Run a statement at most once: after it was sent, only an answer that it was rolled back allows a retry."""
         return await self._run(statement, params, row, repeatable=False)
@@ -171,11 +171,14 @@ class _Connection:
         Raises:
             OperationalError: the connection broke, or no answer came in time; it is of no use any more.
         """
-        answer = self._answer = self._loop.create_future()
+        answer: asyncio.Future[list[PGresult]] = self._loop.create_future()
+        self._answer = answer
         self.pg.send_query(batch)
         while self.pg.flush():
             await self._writable()
-        alarm = self._loop.call_later(give_up_at - monotonic(), self._break, psycopg.OperationalError("no answer in time"))
+        alarm = self._loop.call_later(
+            give_up_at - monotonic(), self._break, psycopg.OperationalError("no answer in time")
+        )
         try:
             return await answer
         finally:
@@ -212,10 +215,10 @@ class _Connection:
             self._answer.set_exception(last_words[-1] if last_words else reason)
 
     async def _writable(self) -> None:
-        ready = self._loop.create_future()
-        self._loop.add_writer(self._fd, lambda: ready.done() or ready.set_result(None))
+        ready = asyncio.Event()
+        self._loop.add_writer(self._fd, ready.set)
         try:
-            await asyncio.wait_for(ready, DEADLINE / 2)
+            await asyncio.wait_for(ready.wait(), DEADLINE / 2)
         except TimeoutError:
             raise psycopg.OperationalError("the server takes nothing more") from None
         finally:

@@ -1,4 +1,4 @@
-"""Resources as documents: JSON that PostgreSQL writes in the shape of a model, made once, changed by version, listed by key.
+"""Resources as documents: made once, changed by version, listed by key, and written as JSON by PostgreSQL itself.
 
 The model is the only list of a resource's fields: the statements here are built from it, once, at import.
 """

@@ -68,11 +68,13 @@ class Call:
 
     @property
     def method(self) -> str:
-        return self._request.method
+        method: str = self._request.method
+        return method
 
     @property
     def path(self) -> str:
-        return urlsplit(self._request.url).path
+        path: str = urlsplit(self._request.url).path
+        return path
 
     @cached_property
     def device(self) -> Device:
@@ -289,15 +291,14 @@ def _no_constant(name: str) -> None:
 
 
 def _validation_failed(invalid: ValidationError) -> Problem:
-    faults = []
-    for fault in invalid.errors(include_url=False, include_input=False):
-        faults.append(
-            {
-                "field": ".".join(str(part)[:100] for part in fault["loc"]),
-                "code": fault["type"],
-                "message": fault["msg"],
-            }
-        )
+    faults = [
+        {
+            "field": ".".join(str(part)[:100] for part in fault["loc"]),
+            "code": fault["type"],
+            "message": fault["msg"],
+        }
+        for fault in invalid.errors(include_url=False, include_input=False)
+    ]
     return ValidationFailed(errors=faults[:20])
 
 
@@ -400,9 +401,7 @@ def _refuse(call: Call, problem: Problem) -> func.HttpResponse:
         **problem.facts,
     }
     headers = {"X-Request-Id": call.request_id, "Cache-Control": "no-store", **problem.headers}
-    return func.HttpResponse(
-        json.dumps(body), status_code=problem.status.value, headers=headers, mimetype=PROBLEM_JSON
-    )
+    return func.HttpResponse(json.dumps(body), status_code=problem.status.value, headers=headers, mimetype=PROBLEM_JSON)
 
 
 def _matches(if_none_match: str | None, tag: str) -> bool:
@@ -476,7 +475,6 @@ def _declaration(
     )
 
 
-
 def needs_body(model: type[BaseModel]) -> bool:
     """Whether a request must have a body: not if every field of it may be left out."""
     return any(info.is_required() for info in model.model_fields.values())
@@ -490,4 +488,3 @@ def shape_of(returns: Any) -> tuple[Any, type[BaseModel] | None]:
     if isinstance(returns, type) and issubclass(returns, BaseModel):
         return returns, returns
     return returns, None
-

@@ -28,12 +28,12 @@ The backend of a job hunt: accounts and sessions, job applications, and quotas.
 
 JSON is snake_case, times are RFC 3339 in UTC, ids are UUIDs, and money is in minor units with an ISO 4217 code.
 
-**Signing in.** `POST /api/auth/register` or `/api/auth/login` gives an access token, good for minutes, which goes into \
-`Authorization: Bearer`; and a refresh token, which `POST /api/auth/refresh` exchanges for the next pair, once. With \
-`"transport": "cookie"` the refresh token travels in the cookie `{REFRESH_COOKIE}` instead, and the page's origin must be \
-among those allowed.
+**Signing in.** `POST /api/auth/register` or `/api/auth/login` gives an access token, good for minutes, which goes into
+`Authorization: Bearer`; and a refresh token, which `POST /api/auth/refresh` exchanges for the next pair, once. With
+`"transport": "cookie"` the refresh token travels in the cookie `{REFRESH_COOKIE}` instead, and the page's origin must
+be among those allowed.
 
-**When something is refused**, the answer is a problem (RFC 9457): its `code` never changes, its `request_id` is that of \
+**When something is refused**, the answer is a problem (RFC 9457): its `code` never changes, its `request_id` is that of
 `X-Request-Id`.
 """
 
@@ -97,6 +97,7 @@ def describe(routes: Iterable[Route]) -> Schema:
     """The document as a dict."""
     routes = list(routes)
     models = sorted(_models(routes), key=lambda pair: (pair[0].__name__, pair[1]))
+    refs: Any
     refs, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")
     paths: dict[str, Schema] = {}
     for route in sorted(routes, key=lambda route: route.path):
@@ -158,13 +159,19 @@ def _operation(route: Route, method: str, refs: Mapping[tuple[type[BaseModel], M
         "summary": endpoint.summary.removesuffix("."),
         "tags": [_tag(route.path)],
         "security": _security(endpoint),
-        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint), *_header_parameters(endpoint, method)],
+        "parameters": [
+            *_path_parameters(endpoint),
+            *_query_parameters(endpoint),
+            *_header_parameters(endpoint, method),
+        ],
         "responses": {**_success(endpoint, method, refs), **_refusals(endpoint)},
     }
     if endpoint.description:
         operation["description"] = endpoint.description
     if endpoint.access.role:
-        operation["description"] = f"For the role `{endpoint.access.role}` only. {operation.get('description', '')}".strip()
+        operation["description"] = (
+            f"For the role `{endpoint.access.role}` only. {operation.get('description', '')}".strip()
+        )
     if endpoint.body:
         operation["requestBody"] = {
             "required": needs_body(endpoint.body),
@@ -188,7 +195,9 @@ def _security(endpoint: Endpoint) -> list[Schema]:
 
 def _path_parameters(endpoint: Endpoint) -> list[Schema]:
     kinds: dict[type, Schema] = {UUID: {"type": "string", "format": "uuid"}, str: {"type": "string", "minLength": 1}}
-    return [{"name": name, "in": "path", "required": True, "schema": kinds[kind]} for name, kind in endpoint.path.items()]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": kinds[kind]} for name, kind in endpoint.path.items()
+    ]
 
 
 def _query_parameters(endpoint: Endpoint) -> list[Schema]:
@@ -235,9 +244,7 @@ def _header_parameters(endpoint: Endpoint, method: str) -> list[Schema]:
     ]
 
 
-def _success(
-    endpoint: Endpoint, method: str, refs: Mapping[tuple[type[BaseModel], Mode], Schema]
-) -> dict[str, Schema]:
+def _success(endpoint: Endpoint, method: str, refs: Mapping[tuple[type[BaseModel], Mode], Schema]) -> dict[str, Schema]:
     kind, model = shape_of(endpoint.returns)
     headers = {"X-Request-Id": "Names this request in logs."}
     if _is_versioned(endpoint):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import azure.functions as func
 
@@ -45,22 +46,21 @@ class App(func.FunctionApp):
 
     def _declared(self) -> Iterator[Route]:
         for function in self.get_functions():
-            trigger = function.get_trigger()
+            trigger: Any = function.get_trigger()
             if trigger.get_binding_name() != "httpTrigger" or "{*" in trigger.route:
                 continue
+            handler: Any = function.get_user_function()
             yield Route(
-                name=function.get_function_name(),
+                name=handler.__name__,
                 methods=tuple(str(getattr(method, "value", method)) for method in trigger.methods),
                 path="/" + PARAMETER.sub(r"{\1}", trigger.route),
                 pattern=re.compile("/" + PARAMETER.sub(_segment, trigger.route) + "/?", re.IGNORECASE),
-                endpoint=function.get_user_function().endpoint,
+                endpoint=handler.endpoint,
             )
 
     def unmatched(self, call: Call) -> Problem:
         """What to answer a request that no route took: the path is unknown, or it has other methods."""
-        allowed = {
-            method for route in self.routes if route.pattern.fullmatch(call.path) for method in route.methods
-        }
+        allowed = {method for route in self.routes if route.pattern.fullmatch(call.path) for method in route.methods}
         return MethodNotAllowed(allowed=sorted(allowed)) if allowed else NotFound()
 
 

@@ -4,8 +4,17 @@ import os
 from functools import lru_cache
 from typing import Annotated, Self
 
-from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
-from pydantic import field_validator, model_validator
+from pydantic import (
+    AliasGenerator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 
 class Limit(BaseModel):
@@ -36,18 +45,18 @@ class Settings(BaseModel):
 
     database_url: SecretStr = Field(
         min_length=1,
-        description="PostgreSQL as the app reaches it: Neon's pooled endpoint. The role must be the one that migrated.",
+        description="PostgreSQL as the app reaches it: Neon's pooled endpoint, as the role that migrated.",
     )
     database_pool_size: int = Field(8, ge=1, le=100, description="Connections one process may hold.")
     jwt_secret: SecretStr = Field(
-        description="At least 32 bytes. Signs access tokens (HS256: the key is its UTF-8 bytes) and seals refresh tokens.",
+        description="At least 32 bytes. Its UTF-8 bytes sign access tokens (HS256) and seal refresh tokens.",
     )
     jwt_secret_previous: SecretStr | None = Field(
         None, description="The secret before this one: still verifies, no longer signs."
     )
     jwt_private_keys: SecretStr | None = Field(
         None,
-        description="PEM private keys, one after another: P-256 (ES256) or Ed25519 (EdDSA). The first signs in place of "
+        description="PEM private keys one after another: P-256 (ES256) or Ed25519 (EdDSA). The first signs in place of "
         "JWT_SECRET; all verify and are published. Line breaks may be written as \\n.",
     )
     jwt_issuer: str = Field("jobtrail", min_length=1, description="The `iss` claim.")
@@ -82,9 +91,8 @@ class Settings(BaseModel):
     @field_validator("jwt_secret", "jwt_secret_previous")
     @classmethod
     def _strong(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None:
-            if len(secret.get_secret_value().encode()) < 32:  # RFC 7518, section 3.2: no shorter than the hash
-                raise ValueError("must be at least 32 bytes, and random")
+        if secret is not None and len(secret.get_secret_value().encode()) < 32:  # RFC 7518, section 3.2
+            raise ValueError("must be at least 32 bytes, and random")
         return secret
 
     @field_validator("allowed_origins")

@@ -6,11 +6,9 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from shared.fields import Moment, Prose, Storable, Query, Request, Response, WebAddress
+from shared.fields import Moment, Prose, Query, Request, Response, Storable, WebAddress
 
-Status = Literal[
-    "saved", "applied", "screening", "interview", "offer", "accepted", "rejected", "withdrawn", "ghosted"
-]
+Status = Literal["saved", "applied", "screening", "interview", "offer", "accepted", "rejected", "withdrawn", "ghosted"]
 Period = Literal["hour", "day", "week", "month", "year"]
 Sort = Literal[
     "-created_at", "created_at", "-updated_at", "updated_at", "-applied_on", "applied_on", "-company", "company"
@@ -100,5 +98,3 @@ class ApplicationQuery(Query):
     cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
         None, description="`next_cursor` of the page before."
     )
-
-

@@ -55,9 +55,7 @@ async def update_application(
     caller: Caller, application_id: UUID, changes: ApplicationChanges, *, versions: Versions
 ) -> Document[Application]:
     with _constraints_explained():
-        return await documents.update(
-            caller, queries.UPDATE_APPLICATION, application_id, changes, versions=versions
-        )
+        return await documents.update(caller, queries.UPDATE_APPLICATION, application_id, changes, versions=versions)
 
 
 async def delete_application(caller: Caller, application_id: UUID, *, versions: Versions) -> None:

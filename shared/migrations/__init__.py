@@ -1,4 +1,4 @@
-"""The schema's history. The app itself never imports this package: it needs Alembic, and a cold start would pay for it."""
+"""The schema's history. The app never imports this package: it needs Alembic, and a cold start would pay for it."""
 
 from pathlib import Path
 

@@ -1,11 +1,13 @@
 """What may go, in bites: each statement takes rows nobody else is taking, so any number of purges may run at once."""
 
+from typing import LiteralString
+
 from psycopg import sql
 
 from shared.db import statement
 
 
-def _bite(table: str, key: str, is_over: str) -> bytes:
+def _bite(table: LiteralString, key: LiteralString, is_over: LiteralString) -> bytes:
     return statement(
         """
         WITH gone AS (
@@ -17,7 +19,7 @@ def _bite(table: str, key: str, is_over: str) -> bytes:
         """,
         table=sql.Identifier(table),
         key=sql.Identifier(key),
-        is_over=sql.SQL(is_over),  # type: ignore[arg-type]
+        is_over=sql.SQL(is_over),
     )
 
 

@@ -31,7 +31,8 @@ class Key:
 
     def sign(self, message: bytes) -> bytes:
         """The JWS signature of ``message``. PyJWT's encode() would examine the key anew for every token."""
-        return jwt.get_algorithm_by_name(self.algorithm).sign(message, self.signing)
+        signature: bytes = jwt.get_algorithm_by_name(self.algorithm).sign(message, self.signing)
+        return signature
 
     @property
     def fingerprint(self) -> str:
@@ -101,16 +102,14 @@ def _symmetric(secret: bytes) -> Key:
 
 
 def _asymmetric(private: "PrivateKey") -> Key:
-    from jwt.algorithms import ECAlgorithm, OKPAlgorithm
-
     public = private.public_key()
-    is_curve = hasattr(private, "curve")
-    algorithm = ECAlgorithm if is_curve else OKPAlgorithm
-    jwk: dict[str, str] = algorithm.to_jwk(public, as_dict=True)  # type: ignore[arg-type]
+    name = "ES256" if hasattr(private, "curve") else "EdDSA"
+    jwk: dict[str, str] = jwt.get_algorithm_by_name(name).to_jwk(public, as_dict=True)
     required = {name: jwk[name] for name in ("crv", "kty", "x", "y") if name in jwk}
-    thumbprint = hashlib.sha256(json.dumps(required, sort_keys=True, separators=(",", ":")).encode()).digest()  # RFC 7638
+    thumbprint = hashlib.sha256(
+        json.dumps(required, sort_keys=True, separators=(",", ":")).encode()
+    ).digest()  # RFC 7638
     key_id = urlsafe_b64encode(thumbprint).rstrip(b"=").decode()
-    name = "ES256" if is_curve else "EdDSA"
     return Key(name, key_id, private, public, required | {"kid": key_id, "alg": name, "use": "sig"})
 
 

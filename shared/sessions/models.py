@@ -53,7 +53,7 @@ class Tokens(Response):
     """A session just begun or continued. ``refresh_token`` is absent when it travels in the cookie."""
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - RFC 6749's name of the kind, not a secret
     expires_in: Annotated[int, Field(description="Seconds the access token is good for.")]
     refresh_token: str | None = None
     refresh_expires_in: Annotated[int, Field(description="Seconds the refresh token is good for, unless used.")]

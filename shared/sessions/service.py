@@ -96,9 +96,9 @@ async def register(request: RegisterRequest, *, device: Device) -> Tokens:
 async def login(request: LoginRequest, *, device: Device) -> Tokens:
     """Sign somebody in. Two round trips, because the password is verified between them.
 
-    An attempt is counted before it is known to be bad, so that attempts made at once cannot outrun the limit, and is
-    taken back when it turns out to be good. An unknown or disabled account costs the same work and gives the same answer
-    as a wrong password.
+    An attempt is counted before it is known to be bad, so that attempts made at once cannot outrun the limit, and taken
+    back when it turns out to be good. An unknown or disabled account costs the same work and gets the same answer as a
+    wrong password.
 
     Raises:
         InvalidCredentials: address and password do not belong to an active account.
@@ -195,9 +195,7 @@ async def logout(who: Presented | Caller | None) -> SignedOut:
 
 async def logout_all(caller: Caller, request: LogoutAllRequest) -> RevokedSessions:
     """End every session of the caller's, or all but this one."""
-    rows = await db.enter(caller).write(
-        queries.REVOKE_ALL, kept=caller.session_id if request.except_current else None
-    )
+    rows = await db.enter(caller).write(queries.REVOKE_ALL, kept=caller.session_id if request.except_current else None)
     return RevokedSessions(revoked=rows[0][0])
 
 
@@ -281,9 +279,7 @@ def _first_tokens(opened: Opened, transport: Transport) -> Tokens:
     )
 
 
-def _tokens(
-    session_id: UUID, *, generation: int, refresh_seconds: int, user: str, transport: Transport
-) -> Tokens:
+def _tokens(session_id: UUID, *, generation: int, refresh_seconds: int, user: str, transport: Transport) -> Tokens:
     owner = User.model_validate_json(user)
     access_token, life = access_tokens.issue(owner.id, session_id, role=owner.role)
     return Tokens(

@@ -362,7 +362,7 @@ END $$;
 """
 
 # These run behind the door: the rows they see and make are the caller's, by row-level security.
-# Every change of a quota takes the lock of its usage row first, so that whatever is decided after it is exact. Whether a
+# Every change of a quota takes the lock of its usage row first, so that what is decided after it is exact. Whether a
 # reservation still lives is asked of the clock, not of now(): under that lock the clock orders a commit and the claim
 # that would take its units, while the starts of their transactions do not.
 QUOTAS = """

@@ -1,0 +1,1 @@
+"""Run the function app on your own machine: ``python3 -m local start``. Never deployed."""

@@ -15,9 +15,9 @@ from local import host, postgres, serve
 from local.project import host_json
 from shared import migrations
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of people who do not exist
+PASSWORD = "correct horse battery staple"
 ORIGIN = "https://app.example.com"
-SECRET = "a secret that only the tests have, 48 bytes long"  # noqa: S105
+SECRET = "a secret that only the tests have, 48 bytes long"
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Every answer any test gets is held against the OpenAPI document: what is not documented fails the test that saw it."""
+"""Every answer a test gets is held against the OpenAPI document: what is not documented fails the test that saw it."""
 
 import re
 from functools import cache

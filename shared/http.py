@@ -20,6 +20,7 @@ import types
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID, uuid4
@@ -189,6 +190,8 @@ def endpoint(
             try:
                 return _respond(spec, call, await _answer(spec, call, req))
             except Problem as problem:
+                if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    logger.warning("request %s: %s: %s", call.request_id, problem.code, problem.__cause__)
                 return _refuse(call, problem)
             except Exception:
                 logger.exception("request %s failed", call.request_id)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import azure.functions as func
 
-from shared import accounts, applications, health, openapi, quotas, retention, sessions
+from shared import accounts, applications, health, openapi, quotas, retention, sessions, settings
 from shared.access import anyone, member, role
 from shared.accounts import Profile, ProfileChanges
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
@@ -15,8 +15,9 @@ from shared.health import Health, NotReady, Readiness
 from shared.http import AnyQuery, Call, Html, Json, endpoint
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
-from shared.sessions import SignedOut, Tokens
+from shared.sessions import SignedIn, SignedOut
 
+settings.current()  # an environment that cannot be used is refused at start, not at the first request
 app = App(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 # ---------------------------------------------------------------- Health and reference
@@ -55,14 +56,14 @@ async def get_reference() -> Html:
 
 @app.route("api/auth/register", methods=["POST"])
 @endpoint(anyone, status=201, raises=(sessions.EmailTaken, Overloaded))
-async def register(body: sessions.RegisterRequest, call: Call) -> Tokens:
+async def register(body: sessions.RegisterRequest, call: Call) -> SignedIn:
     """Make an account and sign it in."""
     return await sessions.register(body, device=call.device)
 
 
 @app.route("api/auth/login", methods=["POST"])
 @endpoint(anyone, raises=(sessions.InvalidCredentials, RateLimited, Overloaded))
-async def login(body: sessions.LoginRequest, call: Call) -> Tokens:
+async def login(body: sessions.LoginRequest, call: Call) -> SignedIn:
     """Sign in with e-mail address and password."""
     return await sessions.login(body, device=call.device)
 
@@ -73,7 +74,7 @@ async def login(body: sessions.LoginRequest, call: Call) -> Tokens:
     accepts=("cookie",),
     raises=(sessions.RefreshTokenInvalid, sessions.RefreshTokenReused, sessions.SessionExpired, RateLimited),
 )
-async def refresh(body: sessions.RefreshRequest, call: Call) -> Tokens:
+async def refresh(body: sessions.RefreshRequest, call: Call) -> SignedIn:
     """Exchange a refresh token for the next pair."""
     return await sessions.refresh(call.presented(body.refresh_token), device=call.device)
 

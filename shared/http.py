@@ -33,7 +33,7 @@ from shared.access import Access, member
 from shared.db import Caller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import Problem, ValidationFailed
-from shared.sessions import Device, Presented, SignedOut, Tokens
+from shared.sessions import Device, Presented, SignedIn, SignedOut, Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -369,14 +369,12 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
                 headers["Location"] = spec.location.format(id=result.id)
         case Page():
             body = result.json
-        case Tokens():
-            if result.transport == "body":
-                body = result.model_dump_json()
-            else:
-                body = result.model_dump_json(exclude={"refresh_token"})
-                headers["Set-Cookie"] = (
-                    f"{REFRESH_COOKIE}={result.refresh_token}; Max-Age={result.refresh_expires_in}; {COOKIE_ATTRIBUTES}"
-                )
+        case SignedIn(tokens, "body"):
+            body = tokens.model_dump_json()
+        case SignedIn(tokens):
+            body = tokens.model_dump_json(exclude={"refresh_token"})
+            life = tokens.refresh_expires_in
+            headers["Set-Cookie"] = f"{REFRESH_COOKIE}={tokens.refresh_token}; Max-Age={life}; {COOKIE_ATTRIBUTES}"
         case BaseModel():
             body = result.model_dump_json()
         case Raw():
@@ -488,6 +486,8 @@ def shape_of(returns: Any) -> tuple[Any, type[BaseModel] | None]:
     origin = get_origin(returns)
     if origin in (Document, Page):
         return origin, get_args(returns)[0]
+    if returns is SignedIn:
+        return SignedIn, Tokens
     if isinstance(returns, type) and issubclass(returns, BaseModel):
         return returns, returns
     return returns, None

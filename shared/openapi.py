@@ -11,14 +11,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from shared import VERSION, errors
 from shared.documents import Document, Page
 from shared.errors import Problem
 from shared.http import MAX_KEY, REFRESH_COOKIE, Endpoint, Html, Json, needs_body, shape_of
 from shared.routes import App, Route
-from shared.sessions import SignedOut, Tokens
+from shared.sessions import SignedIn, SignedOut
 
 Mode = Literal["validation", "serialization"]
 Schema = dict[str, Any]
@@ -95,6 +94,8 @@ def reference() -> Html:
 
 def describe(routes: Iterable[Route]) -> Schema:
     """The document as a dict."""
+    from pydantic.json_schema import models_json_schema  # not at start: only this function needs it
+
     routes = list(routes)
     models = sorted(_models(routes), key=lambda pair: (pair[0].__name__, pair[1]))
     refs: Any
@@ -105,7 +106,7 @@ def describe(routes: Iterable[Route]) -> Schema:
             paths.setdefault(route.path, {})[method.lower()] = _operation(route, method, refs)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Jobtrail", "version": VERSION, "description": DESCRIPTION},
+        "info": {"title": "Jobtrail API", "version": VERSION, "description": DESCRIPTION},
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
@@ -253,7 +254,7 @@ def _success(endpoint: Endpoint, method: str, refs: Mapping[tuple[type[BaseModel
         headers["Location"] = "Where what was made is."
     if "retry" in endpoint.takes:
         headers["Idempotency-Replayed"] = "`true`: this answer was given before."
-    if kind in (Tokens, SignedOut):
+    if kind in (SignedIn, SignedOut):
         headers["Set-Cookie"] = "The refresh cookie, given or taken back, when it travels that way."
     response: Schema = {"description": endpoint.summary, "headers": _headers(headers)}
     if model is not None:

@@ -3,7 +3,7 @@
 from typing import Literal
 from uuid import UUID
 
-from shared.fields import Moment, Name, Request, Response, TimeZone, WebAddress
+from shared.fields import Changes, Moment, Name, Response, TimeZone, WebAddress
 
 Role = Literal["user", "admin"]
 
@@ -29,7 +29,7 @@ class Profile(User):
     version: int
 
 
-class ProfileChanges(Request):
+class ProfileChanges(Changes):
     """What to change; what is left out stays."""
 
     first_name: Name | None = None

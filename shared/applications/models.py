@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from shared.fields import Moment, Prose, Query, Request, Response, Storable, WebAddress
+from shared.fields import Changes, Moment, Prose, Query, Request, Response, Storable, WebAddress
 
 Status = Literal["saved", "applied", "screening", "interview", "offer", "accepted", "rejected", "withdrawn", "ghosted"]
 Period = Literal["hour", "day", "week", "month", "year"]
@@ -41,7 +41,7 @@ class ApplicationDraft(Request):
     notes: Prose | None = None
 
 
-class ApplicationChanges(Request):
+class ApplicationChanges(Changes):
     """What to change; what is left out stays, null empties."""
 
     company: Text = ""

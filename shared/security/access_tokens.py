@@ -10,9 +10,6 @@ from time import time
 from typing import Any
 from uuid import UUID
 
-import jwt
-from jwt.utils import base64url_decode
-
 from shared import settings
 from shared.errors import InvalidToken
 from shared.security.keys import keyring
@@ -80,6 +77,9 @@ def verify(token: str) -> AccessToken:
 # each time. Forgeries raise, so they are never remembered.
 @lru_cache(maxsize=4096)
 def _prove(token: str) -> AccessToken:
+    import jwt  # not at start: who signs in or refreshes needs no verification, and this brings cryptography
+    from jwt.utils import base64url_decode
+
     config = settings.current()
     try:
         signature = token.rpartition(".")[2]

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
-from pydantic.json_schema import SkipJsonSchema
 
 from shared.accounts import User
 from shared.fields import Email, EmailLike, Moment, Name, Password, Request, Response, Token
@@ -58,7 +57,6 @@ class Tokens(Response):
     refresh_token: str | None = None
     refresh_expires_in: Annotated[int, Field(description="Seconds the refresh token is good for, unless used.")]
     user: User
-    transport: Annotated[SkipJsonSchema[Transport], Field(exclude=True)] = "body"
 
 
 class RevokedSessions(Response):
@@ -141,6 +139,14 @@ class Presented:
     """A refresh token somebody shows, and how it came."""
 
     token: str
+    transport: Transport
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session just begun or continued, and how its refresh token is to travel."""
+
+    tokens: Tokens
     transport: Transport
 
 

@@ -28,6 +28,7 @@ from shared.sessions.models import (
     RevokedSessions,
     Rotation,
     Sessions,
+    SignedIn,
     SignedOut,
     Status,
     Tokens,
@@ -70,7 +71,7 @@ class NoSession(Problem):
     title = "Say which session: by a refresh token, its cookie, or an access token"
 
 
-async def register(request: RegisterRequest, *, device: Device) -> Tokens:
+async def register(request: RegisterRequest, *, device: Device) -> SignedIn:
     """Make an account and sign it in.
 
     Raises:
@@ -90,10 +91,10 @@ async def register(request: RegisterRequest, *, device: Device) -> Tokens:
     )
     if not opened:
         raise EmailTaken
-    return _first_tokens(opened[0], request.transport)
+    return _begin(opened[0], request.transport)
 
 
-async def login(request: LoginRequest, *, device: Device) -> Tokens:
+async def login(request: LoginRequest, *, device: Device) -> SignedIn:
     """Sign somebody in. Two round trips, because the password is verified between them.
 
     An attempt is counted before it is known to be bad, so that attempts made at once cannot outrun the limit, and taken
@@ -128,10 +129,10 @@ async def login(request: LoginRequest, *, device: Device) -> Tokens:
     )
     if not opened:
         raise InvalidCredentials
-    return _first_tokens(opened[0], request.transport)
+    return _begin(opened[0], request.transport)
 
 
-async def refresh(presented: Presented | None, *, device: Device) -> Tokens:
+async def refresh(presented: Presented | None, *, device: Device) -> SignedIn:
     """Exchange a refresh token for its successor: one statement decides and writes, see docs/sessions.md.
 
     Raises:
@@ -158,7 +159,7 @@ async def refresh(presented: Presented | None, *, device: Device) -> Tokens:
     )
     match rotation.outcome:
         case "rotated" | "replayed":
-            return _tokens(
+            return _sign_in(
                 token.session_id,
                 generation=rotation.generation,
                 refresh_seconds=rotation.refresh_seconds,
@@ -269,8 +270,8 @@ def _new_session(device: Device, *, device_name: str | None) -> dict[str, object
     }
 
 
-def _first_tokens(opened: Opened, transport: Transport) -> Tokens:
-    return _tokens(
+def _begin(opened: Opened, transport: Transport) -> SignedIn:
+    return _sign_in(
         opened.session_id,
         generation=1,
         refresh_seconds=opened.refresh_seconds,
@@ -279,14 +280,14 @@ def _first_tokens(opened: Opened, transport: Transport) -> Tokens:
     )
 
 
-def _tokens(session_id: UUID, *, generation: int, refresh_seconds: int, user: str, transport: Transport) -> Tokens:
+def _sign_in(session_id: UUID, *, generation: int, refresh_seconds: int, user: str, transport: Transport) -> SignedIn:
     owner = User.model_validate_json(user)
     access_token, life = access_tokens.issue(owner.id, session_id, role=owner.role)
-    return Tokens(
+    tokens = Tokens(
         access_token=access_token,
         expires_in=life,
         refresh_token=refresh_tokens.issue(session_id, generation=generation),
         refresh_expires_in=refresh_seconds,
         user=owner,
-        transport=transport,
     )
+    return SignedIn(tokens, transport)

@@ -245,7 +245,7 @@ def _query(model: type[BaseModel], url: str) -> BaseModel:
     pairs = parse_qsl(url.partition("?")[2], keep_blank_values=True)
     given: dict[str, str] = {}
     for name, value in pairs:
-        if name in given:
+        if name in given and model is not AnyQuery:
             raise ValidationFailed.of(name[:100], "duplicate", "must be given once")
         given[name] = value
     try:
@@ -268,8 +268,7 @@ def _body(model: type[BaseModel], call: Call, data: bytes) -> BaseModel:
         return model.model_validate_json(data)
     except ValidationError as invalid:
         if invalid.errors()[0]["type"] == "json_invalid":  # yet it parsed: a text that is none, or nested too deep
-            _no_lone_surrogates(parsed)
-            raise errors.MalformedJson from None
+            raise _unreadable(parsed) from None
         raise _validation_failed(invalid) from None
     except (ValueError, RecursionError):  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise errors.MalformedJson from None
@@ -282,11 +281,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_lone_surrogates(parsed: Any) -> None:
+def _unreadable(parsed: Any) -> Problem:
     try:
         json.dumps(parsed, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise ValidationFailed.of("", "text", "text must not contain lone surrogates") from None
+        return ValidationFailed.of("", "lone_surrogate", "text must not contain lone surrogates")
+    except RecursionError:
+        pass
+    return errors.MalformedJson()
 
 
 def _no_constant(name: str) -> None:

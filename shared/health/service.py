@@ -6,8 +6,8 @@ from time import monotonic
 import psycopg
 
 from shared import VERSION, db
-from shared.db import statement
 from shared.errors import DatabaseUnavailable, Unavailable
+from shared.health import queries
 from shared.health.models import Checks, Health, Readiness
 
 KEPT = 10.0
@@ -15,8 +15,6 @@ KEPT = 10.0
 
 SCHEMA_REVISION = "0001"
 """The newest migration: the schema this code is written for."""
-
-GET_REVISION = statement("SELECT version_num FROM alembic_version")
 
 _last: tuple[float, Checks] | None = None
 
@@ -50,7 +48,7 @@ async def get_readiness() -> Readiness:
 
 async def _check() -> Checks:
     try:
-        rows = await db.as_service().read(GET_REVISION)
+        rows = await db.as_service().read(queries.GET_SCHEMA_REVISION)
     except DatabaseUnavailable:
         return Checks(database="unreachable", migrations="unknown")
     except psycopg.Error:

@@ -16,7 +16,7 @@ def main() -> int:
         "ruff check": [*python, "ruff", "check", "."],
         "ruff format": [*python, "ruff", "format", "--check", "."],
         "mypy": [*python, "mypy", "--strict", *sources],
-        "import-linter": [str(Path(sys.executable).with_name("lint-imports"))],
+        "import-linter": [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"],
     }
     failed = False
     for name, command in checks.items():

@@ -95,7 +95,7 @@ class Environment:
 
     def fits(self, requirements: Path) -> bool:
         """Whether ``requirements``, as they read now, are installed for this Python."""
-        if self._python_version() != _version(sys.version_info) or not os.access(self.python, os.X_OK):
+        if not self._usable():
             return False
         try:
             installed = self._installed.read_text().split()
@@ -118,14 +118,15 @@ class Environment:
                 files += self._with_included(Path(included))
         return files
 
-    def _python_version(self) -> str:
-        """The ``major.minor`` this environment was made for; empty when there is none."""
+    def _usable(self) -> bool:
+        """Whether there is an environment, with a Python that can be run and is of this one's version."""
         try:
             lines = (self.directory / "pyvenv.cfg").read_text().splitlines()
         except OSError:
-            return ""
+            return False
         settings = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
-        return ".".join(settings.get("version", "").split(".")[:2])
+        made_for = settings.get("version", "").split(".")
+        return os.access(self.python, os.X_OK) and made_for[:2] == _version(sys.version_info).split(".")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -149,8 +150,7 @@ class Environment:
 
     def _make(self, requirements: Path) -> None:
         started = time.monotonic()
-        usable = self._python_version() == _version(sys.version_info) and os.access(self.python, os.X_OK)
-        if not usable or self._installing.exists():
+        if not self._usable() or self._installing.exists():
             _say(f"Making .venv for Python {_version(sys.version_info)} (once) ...")
             venv = [sys.executable, "-m", "venv", "--clear", str(self.directory)]
             made = subprocess.run(venv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

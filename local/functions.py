@@ -10,6 +10,7 @@ from typing import Any
 
 import azure.functions as func
 
+from local.deadlines import Deadlines
 from local.project import ROOT
 
 HTTP, TIMER = "httpTrigger", "timerTrigger"
@@ -28,6 +29,7 @@ class Function:
     is_async: bool
     timeout: float | None
     """Seconds it may take, as ``functionTimeout`` in host.json has it."""
+    deadlines: Deadlines
 
     async def invoke(self, value: object) -> Any:
         """Call the function with its trigger's value as the worker does: by name, and in a thread if it is sync.
@@ -37,8 +39,7 @@ class Function:
         """
         if self.timeout is None:
             return await self._run(value)
-        async with asyncio.timeout(self.timeout):
-            return await self._run(value)
+        return await self.deadlines.within(self.timeout, self._run(value))
 
     async def _run(self, value: object) -> Any:
         arguments = {self.parameter: value}
@@ -81,7 +82,9 @@ class Context(func.Context):
         return None
 
 
-def read(declared: Iterable[func.Function], *, timeout: float | None) -> tuple[list[Function], list[str]]:
+def read(
+    declared: Iterable[func.Function], *, timeout: float | None, deadlines: Deadlines
+) -> tuple[list[Function], list[str]]:
     """The functions this host can run, and for each other one a few words that say what it would need."""
     known, unknown = [], []
     for function in declared:
@@ -102,6 +105,7 @@ def read(declared: Iterable[func.Function], *, timeout: float | None) -> tuple[l
                 wants_context="context" in inspect.signature(call).parameters,
                 is_async=inspect.iscoroutinefunction(call),
                 timeout=timeout,
+                deadlines=deadlines,
             )
         )
     return known, unknown

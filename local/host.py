@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from local import functions, timers
+from local.deadlines import Deadlines
 from local.functions import Function
 from local.project import HostJson, LocalSettings
 from local.routes import Entry, Table, Template, decode_path
@@ -41,6 +42,9 @@ BODYLESS = frozenset({204, 304})
 OWN_HEADERS = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
+Rendered = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""An answer's status, headers and body."""
+
 
 def build(
     declared: Iterable[func.Function],
@@ -56,7 +60,8 @@ def build(
     Raises:
         TemplateError, ScheduleError: a declaration that Azure would refuse.
     """
-    known, unknown = functions.read(declared, timeout=host.function_timeout)
+    deadlines = Deadlines()
+    known, unknown = functions.read(declared, timeout=host.function_timeout, deadlines=deadlines)
     if unknown:
         log.warning("Not run by the local host: %s", ", ".join(unknown))
     table = Table(
@@ -76,6 +81,7 @@ def build(
 
     application: ASGIApp = Host(
         table,
+        deadlines,
         local=Starlette(routes=timers.routes(clocks), lifespan=lifespan),
         custom_headers=host.custom_headers,
         body_limit=int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", BODY_LIMIT)),
@@ -97,9 +103,16 @@ class Host:
     """HTTP functions behind the routes that ``host.json`` and the app declare."""
 
     def __init__(
-        self, table: Table[Function], *, local: ASGIApp, custom_headers: Mapping[str, str], body_limit: int
+        self,
+        table: Table[Function],
+        deadlines: Deadlines,
+        *,
+        local: ASGIApp,
+        custom_headers: Mapping[str, str],
+        body_limit: int,
     ) -> None:
         self._match = table.match
+        self._within = deadlines.within
         self._local = local
         self._custom_headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in custom_headers.items()
@@ -116,7 +129,7 @@ class Host:
             return
         found = self._match(scope["method"], path)
         if found is None:
-            await self._answer(send, func.HttpResponse(status_code=404))
+            await _send(send, self._rendered(func.HttpResponse(status_code=404)))
             return
         function, route_params = found
         headers = _request_headers(scope)
@@ -140,11 +153,11 @@ class Host:
         )
         try:
             answer = await function.invoke(request)
-            response = answer if isinstance(answer, func.HttpResponse) else _response(answer)
+            rendered = self._rendered(answer if isinstance(answer, func.HttpResponse) else _response(answer))
         except Exception:  # the last resort for a function's own failures; the worker has the same one
             log.exception("Function %s failed", function.name)
-            response = func.HttpResponse(status_code=500)
-        await self._answer(send, response)
+            rendered = self._rendered(func.HttpResponse(status_code=500))
+        await _send(send, rendered)
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """The request's body.
@@ -158,14 +171,25 @@ class Host:
                 raise BodyRefused(413)
         elif "transfer-encoding" not in headers:
             return b""
-        body: bytes = b""
+        parts: list[bytes] = []
+        size = 0
         while True:
-            message = await _next_message(receive)
-            body = body + message["body"] if body else message["body"]
-            if len(body) > self._body_limit:
+            message = await self._next_message(receive)
+            parts.append(message["body"])
+            size += len(message["body"])
+            if size > self._body_limit:
                 raise BodyRefused(413)
             if not message["more_body"]:
-                return body
+                return b"".join(parts)
+
+    async def _next_message(self, receive: Receive) -> Message:
+        try:
+            message = await self._within(LONGEST_PAUSE_IN_BODY, receive())
+        except TimeoutError:
+            raise BodyRefused(408) from None
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        return message
 
     async def _refuse(self, status: int, receive: Receive, send: Send) -> None:
         """Answer without having read the body, and hang up.
@@ -177,15 +201,16 @@ class Host:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         try:
             async with asyncio.timeout(1):
-                while (await _next_message(receive))["more_body"]:
+                while (await self._next_message(receive))["more_body"]:
                     pass
         except (TimeoutError, ConnectionResetError, BodyRefused):
             pass
         await send({"type": "http.response.body", "body": b""})
 
-    async def _answer(self, send: Send, response: func.HttpResponse) -> None:
+    def _rendered(self, response: func.HttpResponse) -> Rendered:
+        """A function's answer as the worker and the host would put it on the wire."""
         status, body = response.status_code, response.get_body()
-        headers = []
+        headers: list[tuple[bytes, bytes]] = []
         typed = status in BODYLESS
         for name, value in response.headers:
             key = name.lower().encode("latin-1")
@@ -203,8 +228,7 @@ class Host:
         if self._custom_headers:
             present = {key for key, _ in headers}
             headers += [header for header in self._custom_headers if header[0] not in present]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        return status, headers, body
 
 
 class BodyRefused(Exception):
@@ -212,6 +236,12 @@ class BodyRefused(Exception):
 
     def __init__(self, status: int) -> None:
         self.status = status
+
+
+async def _send(send: Send, rendered: Rendered) -> None:
+    status, headers, body = rendered
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _methods(function: Function) -> frozenset[str] | None:
@@ -253,17 +283,6 @@ def _response(answer: object) -> func.HttpResponse:
     if isinstance(answer, str):
         return func.HttpResponse(answer)
     raise TypeError(f"an HTTP function must return an HttpResponse or a str, not {type(answer).__name__}")
-
-
-async def _next_message(receive: Receive) -> Message:
-    try:
-        async with asyncio.timeout(LONGEST_PAUSE_IN_BODY):
-            message = await receive()
-    except TimeoutError:
-        raise BodyRefused(408) from None
-    if message["type"] == "http.disconnect":
-        raise ConnectionResetError
-    return message
 
 
 async def _guarded(local: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

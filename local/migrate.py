@@ -5,10 +5,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import psycopg
-from alembic.util import CommandError
-from sqlalchemy.exc import SQLAlchemyError
-
 from local import database
 from local.project import DATA, Refusal
 from shared import migrations
@@ -41,8 +37,8 @@ def migrate(url: str, *, down: bool) -> None:
             migrations.downgrade(url)
         else:
             migrations.upgrade(url)
-    except (CommandError, SQLAlchemyError, psycopg.Error) as error:
-        reason = "\n".join(str(error).strip().splitlines()[:4])
+    except Exception as error:  # Alembic's errors, SQLAlchemy's and psycopg's have no nearer kin
+        reason = "\n".join(f"{type(error).__name__}: {error}".splitlines()[:4])
         raise Refusal(f"{reason}\nThe database could not be migrated: {database.name(url)}") from error
 
 

@@ -136,9 +136,9 @@ class Server:
         """Wait for a server that another process starts, or that is still recovering.
 
         Raises:
-            Refusal: none answered within 20 seconds.
+            Refusal: none answered within 10 seconds.
         """
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 10
         probe = ["-q", "-h", str(self._sockets), "-p", str(PORT)]
         while subprocess.call([str(binaries() / "pg_isready"), *probe], **_as_postgres()):
             if time.monotonic() > deadline:

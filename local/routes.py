@@ -55,11 +55,12 @@ class Table(Generic[T]):
         self._ordered = sorted(entries, key=lambda entry: entry.name.upper())
         self._words = {word for entry in self._ordered for word in entry.template.words if word is not None}
         self._candidates: dict[tuple[str, ...], list[Entry[T]]] = {}
-        # Whatever a literal path may meet is known now, so that most requests need one look-up and no search.
+        # What answers a literal path is known now, so that most requests need one look-up and no search.
         self._known: dict[tuple[str, str], tuple[T, Mapping[str, str]]] = {}
         for literal in {e.template.literal for e in self._ordered if e.template.literal is not None}:
             for method in METHODS:
-                if found := self._search(method, literal):
+                found = self._search(method, literal)
+                if found and not found[1]:  # a parameter's value would have lost its case here
                     self._known[method, literal] = found
 
     def match(self, method: str, path: str) -> tuple[T, Mapping[str, str]] | None:
@@ -250,7 +251,9 @@ def _pattern(expression: str) -> Callable[[str], Check]:
 
 def _integer(lowest: float, highest: float) -> Check:
     def holds(value: str) -> bool:
-        return re.fullmatch(r"\s*[+-]?[0-9]+\s*", value) is not None and lowest <= int(value) <= highest
+        # no more digits than 64 bits can have: int() gives up on thousands
+        match = re.fullmatch(r"\s*([+-]?)0*([0-9]{1,19})\s*", value)
+        return match is not None and lowest <= int(match[1] + match[2]) <= highest
 
     return holds
 
@@ -272,7 +275,7 @@ def _regex(argument: str) -> Check:
 
 
 def _datetime(value: str) -> bool:
-    # .NET reads many more forms; ISO 8601 is the one that means the same everywhere.
+    # .NET reads many more forms; ISO 8601 is the one that means the same everywhere
     try:
         datetime.fromisoformat(value)
     except ValueError:

@@ -54,12 +54,12 @@ def _start(options: argparse.Namespace) -> int:
     with postgres.claimed(options.data), _listener(port) as listener:
         own = {"JWT_SECRET": environment.get("JWT_SECRET") or _jwt_secret(options.data)}
         with _database(environment.get("DATABASE_URL"), options.data) as url:
-            if stop.asked():
-                return 0
             own["DATABASE_URL"] = url
             if not environment.get("DATABASE_URL"):
                 own["DATABASE_URL_DIRECT"] = url  # one that is set belongs to another database
             _migrate(own, stop)
+            if stop.asked():
+                return 0
             workers = Workers(options.workers, listener, own, access_log=options.access_log)
             watch = Watch(ROOT) if options.reload else None
             try:
@@ -98,7 +98,6 @@ class Worker:
     def __init__(self, number: int, listener: socket.socket, environment: dict[str, str], *, access_log: bool) -> None:
         self.number = number
         self.ready = False
-        self.started = time.monotonic()
         self.channel, theirs = socket.socketpair()
         command = [sys.executable, "-m", "local.serve", str(listener.fileno()), str(theirs.fileno())]
         # Every process would run every timer; the first one does.
@@ -237,10 +236,11 @@ def _listener(port: int) -> Iterator[socket.socket]:
                 listener.bind((ADDRESS, port))
                 listener.listen(2048)
                 break
-            except (OSError, OverflowError) as error:
-                if not isinstance(error, OSError) or time.monotonic() > deadline:
-                    reason = error.strerror if isinstance(error, OSError) else "no such port"
-                    raise Refusal(f"Cannot listen at {ADDRESS} ({reason}): port {port}") from None
+            except OverflowError:
+                raise Refusal(f"Cannot listen at {ADDRESS} (no such port): port {port}") from None
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise Refusal(f"Cannot listen at {ADDRESS} ({error.strerror}): port {port}") from None
                 time.sleep(0.1)
         yield listener
 

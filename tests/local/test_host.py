@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from local.project import ROOT, HostJson, LocalSettings
-from tests.local.conftest import Serve
+from tests.local.conftest import Serve, get, head, options, post, put
 
 
 def echo(app: func.FunctionApp, route: str = "{*path}") -> None:
@@ -50,7 +50,7 @@ def raw(url: str, request: bytes, *, then: bytes = b"") -> bytes:
 def test_a_function_gets_the_request_as_the_functions_host_hands_it_over(app: func.FunctionApp, serving: Serve) -> None:
     echo(app, "things/{id}/{*rest}")
     url = serving(app)
-    seen = httpx.post(f"{url}/things/a%2Fb/c/d?x=1&y=%C3%A9+z", content=b"body", headers={"X-Thing": "Value"}).json()
+    seen = post(f"{url}/things/a%2Fb/c/d?x=1&y=%C3%A9+z", content=b"body", headers={"X-Thing": "Value"}).json()
     assert seen["method"] == "POST"
     assert seen["url"] == f"{url}/things/a%2Fb/c/d?x=1&y=%C3%A9+z"
     assert seen["params"] == {"x": "1", "y": "é z"}
@@ -63,14 +63,14 @@ def test_repeated_query_names_are_joined_by_commas_and_empty_ones_left_out(
     app: func.FunctionApp, serving: Serve
 ) -> None:
     echo(app)
-    params = httpx.get(f"{serving(app)}/?a=1&a=2&b=&c&d=%2C&e=%zz&&=x").json()["params"]
+    params = get(f"{serving(app)}/?a=1&a=2&b=&c&d=%2C&e=%zz&&=x").json()["params"]
     assert params == {"a": "1,2", "d": ",", "e": "%zz", "": "x"}
 
 
 def test_repeated_headers_are_joined(app: func.FunctionApp, serving: Serve) -> None:
     echo(app)
     headers = [("X-A", "1"), ("x-a", "2"), ("Cookie", "a=1"), ("Cookie", "b=2")]
-    seen = httpx.get(serving(app), headers=headers).json()["headers"]
+    seen = get(serving(app), headers=headers).json()["headers"]
     assert seen["x-a"] == "1,2"
     assert seen["cookie"] == "a=1; b=2"
 
@@ -78,7 +78,7 @@ def test_repeated_headers_are_joined(app: func.FunctionApp, serving: Serve) -> N
 def test_the_peer_address_is_written_over_what_the_client_sent(app: func.FunctionApp, serving: Serve) -> None:
     echo(app)
     sent = {"Client-IP": "203.0.113.9", "X-Forwarded-For": "203.0.113.9, 10.0.0.1", "X-Forwarded-Proto": "https"}
-    seen = httpx.get(serving(app), headers=sent).json()
+    seen = get(serving(app), headers=sent).json()
     address, _, port = seen["headers"]["client-ip"].partition(":")
     assert address == "127.0.0.1"
     assert port.isdecimal()
@@ -88,7 +88,7 @@ def test_the_peer_address_is_written_over_what_the_client_sent(app: func.Functio
 
 def test_a_chunked_body_arrives_whole(app: func.FunctionApp, serving: Serve) -> None:
     echo(app)
-    seen = httpx.post(serving(app), content=(part for part in [b"one ", b"two ", b"three"])).json()
+    seen = post(serving(app), content=(part for part in [b"one ", b"two ", b"three"])).json()
     assert seen["body"] == "one two three"
 
 
@@ -97,7 +97,7 @@ def test_a_large_body_arrives_whole(app: func.FunctionApp, serving: Serve) -> No
     async def size(req: func.HttpRequest) -> str:
         return str(len(req.get_body()))
 
-    assert httpx.put(f"{serving(app)}/size", content=b"x" * 3_000_000).text == "3000000"
+    assert put(f"{serving(app)}/size", content=b"x" * 3_000_000).text == "3000000"
 
 
 def test_functions_are_async_or_sync_and_may_ask_for_a_context(app: func.FunctionApp, serving: Serve) -> None:
@@ -113,8 +113,8 @@ def test_functions_are_async_or_sync_and_may_ask_for_a_context(app: func.Functio
         return f"{context.function_name} {len(context.invocation_id)} {context.function_directory}"
 
     url = serving(app)
-    assert httpx.get(f"{url}/sync").text == "GET sync"
-    assert httpx.get(f"{url}/async").text == f"renamed 36 {ROOT}"
+    assert get(f"{url}/sync").text == "GET sync"
+    assert get(f"{url}/async").text == f"renamed 36 {ROOT}"
 
 
 def test_a_sync_function_does_not_hold_up_the_others(app: func.FunctionApp, serving: Serve) -> None:
@@ -131,9 +131,9 @@ def test_a_sync_function_does_not_hold_up_the_others(app: func.FunctionApp, serv
 
     url = serving(app)
     answers: list[str] = []
-    waiting = threading.Thread(target=lambda: answers.append(httpx.get(f"{url}/slow").text))
+    waiting = threading.Thread(target=lambda: answers.append(get(f"{url}/slow").text))
     waiting.start()
-    assert httpx.get(f"{url}/quick").text == "quick"
+    assert get(f"{url}/quick").text == "quick"
     waiting.join()
     assert answers == ["True"]
 
@@ -159,7 +159,7 @@ def test_an_answer_keeps_its_status_headers_and_body(app: func.FunctionApp, serv
     async def x(req: func.HttpRequest) -> func.HttpResponse:
         return func.HttpResponse(b"\x00\xff", status_code=418, headers={"X-A": "é"}, mimetype="image/png")
 
-    answer = httpx.get(f"{serving(app)}/x")
+    answer = get(f"{serving(app)}/x")
     assert (answer.status_code, answer.content) == (418, b"\x00\xff")
     assert answer.headers.raw.count((b"content-length", b"2")) == 1
     assert (b"x-a", b"\xe9") in answer.headers.raw
@@ -184,7 +184,7 @@ def test_the_content_type_is_what_the_worker_would_send(
     async def x(req: func.HttpRequest) -> object:
         return answer()  # type: ignore[operator]
 
-    assert httpx.get(f"{serving(app)}/x").headers["content-type"] == content_type
+    assert get(f"{serving(app)}/x").headers["content-type"] == content_type
 
 
 def test_several_cookies_survive(app: func.FunctionApp, serving: Serve) -> None:
@@ -195,7 +195,7 @@ def test_several_cookies_survive(app: func.FunctionApp, serving: Serve) -> None:
         response.headers.add("Set-Cookie", "b=2; Path=/; Partitioned")
         return response
 
-    cookies = httpx.get(f"{serving(app)}/x").headers.get_list("set-cookie")
+    cookies = get(f"{serving(app)}/x").headers.get_list("set-cookie")
     assert cookies == ["a=1; Path=/; HttpOnly", "b=2; Path=/; Partitioned"]
 
 
@@ -221,7 +221,7 @@ def test_a_function_that_returns_nothing_answers_204(app: func.FunctionApp, serv
     async def x(req: func.HttpRequest) -> None:
         return None
 
-    assert httpx.get(f"{serving(app)}/x").status_code == 204
+    assert get(f"{serving(app)}/x").status_code == 204
 
 
 def test_head_is_answered_without_a_body_but_with_its_length(app: func.FunctionApp, serving: Serve) -> None:
@@ -241,10 +241,10 @@ def test_custom_headers_are_added_where_the_function_did_not_set_them(app: func.
 
     custom = HostJson(route_prefix="", custom_headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY"})
     url = serving(app, custom)
-    answer = httpx.get(f"{url}/x")
+    answer = get(f"{url}/x")
     assert answer.headers.get_list("cache-control") == ["public"]
     assert answer.headers["x-frame-options"] == "DENY"
-    assert httpx.get(f"{url}/missing").headers["cache-control"] == "no-store"
+    assert get(f"{url}/missing").headers["cache-control"] == "no-store"
 
 
 def test_a_function_that_fails_answers_500_without_a_word_and_is_logged(
@@ -258,9 +258,13 @@ def test_a_function_that_fails_answers_500_without_a_word_and_is_logged(
     async def wrong(req: func.HttpRequest) -> object:
         return {"not": "an answer"}
 
+    @app.route("z")
+    async def unencodable(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse("z", headers={"X-Price": "5 €"})
+
     url = serving(app)
-    for path in ("x", "y"):
-        answer = httpx.get(f"{url}/{path}")
+    for path in ("x", "y", "z"):
+        answer = get(f"{url}/{path}")
         assert (answer.status_code, answer.content) == (500, b"")
     assert "Function broken failed" in caplog.text
     assert "ValueError: secret" in caplog.text
@@ -279,7 +283,7 @@ def test_a_function_that_takes_too_long_is_stopped(app: func.FunctionApp, servin
         return "never"
 
     url = serving(app, HostJson(route_prefix="", function_timeout=0.1))
-    assert httpx.get(f"{url}/x").status_code == 500
+    assert get(f"{url}/x").status_code == 500
     assert stopped.is_set()
 
 
@@ -292,8 +296,8 @@ def test_an_unknown_path_is_an_empty_404(app: func.FunctionApp, serving: Serve) 
         return "x"
 
     url = serving(app, HostJson())
-    assert httpx.get(f"{url}/api/x").text == "x"
-    for answer in (httpx.get(f"{url}/x"), httpx.post(f"{url}/api/x"), httpx.head(f"{url}/api/x")):
+    assert get(f"{url}/api/x").text == "x"
+    for answer in (get(f"{url}/x"), post(f"{url}/api/x"), head(f"{url}/api/x")):
         assert (answer.status_code, answer.content) == (404, b"")
 
 
@@ -315,7 +319,7 @@ def test_a_malformed_request_is_refused_and_the_server_lives_on(
     url = serving(app)
     answer = raw(url, b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 200"))
-    assert httpx.get(url).status_code == 200
+    assert get(url).status_code == 200
 
 
 def test_triggers_the_host_cannot_run_are_named_once(
@@ -335,7 +339,7 @@ def test_triggers_the_host_cannot_run_are_named_once(
     assert [record.getMessage() for record in caplog.records if record.name == "local.host"] == [
         "Not run by the local host: drain (queueTrigger), fill (queue)"
     ]
-    assert httpx.get(url).status_code == 200
+    assert get(url).status_code == 200
 
 
 # ---------------------------------------------------------------- bodies that are not read to their end
@@ -350,7 +354,7 @@ def small_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_body_over_the_limit_is_refused_before_it_is_read(app: func.FunctionApp, serving: Serve) -> None:
     echo(app)
     url = serving(app)
-    assert httpx.post(url, content=b"x" * 1000).status_code == 200
+    assert post(url, content=b"x" * 1000).status_code == 200
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n"
     answer = raw(url, head)
     assert answer.startswith(b"HTTP/1.1 413")
@@ -365,7 +369,7 @@ def test_a_chunked_body_over_the_limit_is_refused_and_the_client_can_read_it(
     url = serving(app)
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert raw(url, head, then=b"3e9\r\n" + b"x" * 1001).startswith(b"HTTP/1.1 413")
-    assert httpx.post(url, content=(b"x" * 100_000 for _ in range(20))).status_code == 413
+    assert post(url, content=(b"x" * 100_000 for _ in range(20))).status_code == 413
 
 
 @pytest.mark.usefixtures("small_bodies")
@@ -387,7 +391,7 @@ def test_a_body_that_never_ends_holds_up_nobody(app: func.FunctionApp, serving: 
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname or "", parts.port or 0)) as stalled:
         stalled.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
-        assert httpx.get(url).status_code == 200
+        assert get(url).status_code == 200
 
 
 def test_a_client_that_stops_sending_is_told_so(
@@ -407,7 +411,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_forgotten(
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname or "", parts.port or 0)) as leaving:
         leaving.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
-    assert httpx.get(url).status_code == 200
+    assert get(url).status_code == 200
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -419,33 +423,33 @@ PREFLIGHT = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-H
 def test_with_cors_the_host_answers_preflights_itself(app: func.FunctionApp, serving: Serve) -> None:
     echo(app)
     url = serving(app, settings=LocalSettings(cors=("http://localhost:5173",), cors_credentials=True))
-    answer = httpx.options(f"{url}/x", headers={"Origin": "http://localhost:5173", **PREFLIGHT})
+    answer = options(f"{url}/x", headers={"Origin": "http://localhost:5173", **PREFLIGHT})
     assert answer.status_code in (200, 204)
     assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert "PATCH" in answer.headers["access-control-allow-methods"]
     assert "if-match" in answer.headers["access-control-allow-headers"]
-    refused = httpx.options(f"{url}/x", headers={"Origin": "http://evil.example", **PREFLIGHT})
+    refused = options(f"{url}/x", headers={"Origin": "http://evil.example", **PREFLIGHT})
     assert "access-control-allow-origin" not in refused.headers
 
 
 def test_with_cors_an_allowed_origin_may_read_the_answer_and_its_headers(app: func.FunctionApp, serving: Serve) -> None:
     echo(app)
     url = serving(app, settings=LocalSettings(cors=("http://localhost:5173",), cors_credentials=True))
-    answer = httpx.get(url, headers={"Origin": "http://localhost:5173"})
+    answer = get(url, headers={"Origin": "http://localhost:5173"})
     assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert "Origin" in answer.headers["vary"]
     assert "ETag" in answer.headers["access-control-expose-headers"]
-    other = httpx.get(url, headers={"Origin": "http://evil.example"})
+    other = get(url, headers={"Origin": "http://evil.example"})
     assert other.status_code == 200
     assert "access-control-allow-origin" not in other.headers
-    assert "access-control-allow-origin" not in httpx.get(url).headers
+    assert "access-control-allow-origin" not in get(url).headers
 
 
 def test_without_cors_a_preflight_goes_to_the_functions(app: func.FunctionApp, serving: Serve) -> None:
     echo(app)
-    answer = httpx.options(serving(app), headers={"Origin": "http://localhost:5173", **PREFLIGHT})
+    answer = options(serving(app), headers={"Origin": "http://localhost:5173", **PREFLIGHT})
     assert answer.json()["method"] == "OPTIONS"
     assert "access-control-allow-origin" not in answer.headers
 
@@ -461,10 +465,10 @@ def test_local_endpoints_answer_this_machine_only(app: func.FunctionApp, serving
     port = urlsplit(url).port
     fire = f"{url}/_local/timers/yearly"
     for name in ("localhost", "127.0.0.1", "[::1]"):
-        assert httpx.post(fire, headers={"Host": f"{name}:{port}"}).status_code == 200
+        assert post(fire, headers={"Host": f"{name}:{port}"}).status_code == 200
     for name in ("rebound.example", "127.0.0.1.evil.example", "", "[::1"):
-        assert httpx.post(fire, headers={"Host": name}).status_code == 403
-        assert httpx.get(f"{url}/_local/timers", headers={"Host": name}).status_code == 403
+        assert post(fire, headers={"Host": name}).status_code == 403
+        assert get(f"{url}/_local/timers", headers={"Host": name}).status_code == 403
 
 
 def test_another_sites_page_cannot_fire_a_timer(app: func.FunctionApp, serving: Serve) -> None:
@@ -473,6 +477,6 @@ def test_another_sites_page_cannot_fire_a_timer(app: func.FunctionApp, serving: 
 
     url = serving(app)
     fire = f"{url}/_local/timers/yearly"
-    assert httpx.post(fire, headers={"Origin": url}).status_code == 200
+    assert post(fire, headers={"Origin": url}).status_code == 200
     for origin in ("http://evil.example", "null", f"{url}0", "http://localhost:1"):
-        assert httpx.post(fire, headers={"Origin": origin}).status_code == 403
+        assert post(fire, headers={"Origin": origin}).status_code == 403

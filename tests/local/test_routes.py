@@ -121,6 +121,13 @@ def test_a_constraint_holds_for_an_optional_parameter_that_is_present() -> None:
     assert match("x/{v:int=5}", "/x") == {"v": "5"}
 
 
+def test_a_number_of_thousands_of_digits_is_only_a_large_number() -> None:
+    assert match("x/{v:int}", f"/x/{'0' * 5000}7") == {"v": f"{'0' * 5000}7"}
+    for constraint in ("int", "long", "min(1)", "max(5)", "range(1,5)", "decimal", "double"):
+        found = match(f"x/{{v:{constraint}}}", f"/x/{'9' * 5000}")
+        assert (found is not None) == (constraint in ("decimal", "double"))
+
+
 def test_a_constraint_sees_the_decoded_value() -> None:
     assert match("{v:length(3)}", "/a%2Fb") == {"v": "a/b"}
 
@@ -170,6 +177,7 @@ def test_functions_are_tried_in_the_order_of_their_names_and_not_by_precedence()
 def test_the_order_of_names_ignores_case() -> None:
     routes = table(("Beta", "x"), ("alpha", "{any}"))
     assert routes.match("GET", "/x") == ("alpha", {"any": "x"})
+    assert routes.match("GET", "/X") == ("alpha", {"any": "X"})
 
 
 def test_a_function_without_the_method_does_not_match_and_the_next_is_tried() -> None:

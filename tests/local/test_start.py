@@ -2,6 +2,7 @@ import os
 import signal
 import socket
 import stat
+import time
 from pathlib import Path
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 
 from local import serve
 from local.project import ROOT
-from tests.local.conftest import Project, Started, eventually, is_alive
+from tests.local.conftest import Project, Started, eventually, get, is_alive, post
 
 
 def postgres_pid(project: Project, data: str = ".local") -> int:
@@ -42,7 +43,7 @@ def test_start_serves_the_app_on_an_embedded_database_and_stops_it_all(project: 
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert len(secret) >= 48
 
-    assert httpx.post(f"{started.url}/_local/timers/yearly").json() == {"pid": worker}
+    assert post(f"{started.url}/_local/timers/yearly").json() == {"pid": worker}
     pids = worker, postgres_pid(project)
     assert started.end(signal.SIGINT) == 0
     everything_ended(project, started, *pids)
@@ -76,7 +77,7 @@ def test_settings_come_from_the_environment_then_from_the_file(project: Project)
     (project.root / "local.settings.json").write_text(settings)
     started = project.start(JWT_SECRET="from-the-environment")
     assert started.who()[2:] == ("from-the-environment", "from-the-file")
-    answer = httpx.get(f"{started.url}/who", headers={"Origin": "http://localhost:5173"})
+    answer = get(f"{started.url}/who", headers={"Origin": "http://localhost:5173"})
     assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
     assert not (project.root / ".local" / "jwt_secret").exists()
 
@@ -92,6 +93,13 @@ def test_a_database_of_ones_own_replaces_the_embedded_one(project: Project, runn
 def test_a_data_directory_may_have_a_long_name_with_spaces(project: Project) -> None:
     started = project.start("--data", "a long name, " * 12)
     assert started.who()[1].startswith("postgresql://jobtrail@/jobtrail?host=%2Ftmp%2Fjobtrail-")
+
+
+def test_requests_are_logged_where_that_is_asked_for(project: Project, running: tuple[Project, Started]) -> None:
+    started = project.start("--access-log", DATABASE_URL=running[1].who()[1])
+    started.who()
+    started.wait_for('"GET /who HTTP/1.1" 200')
+    assert "GET" not in running[1].output
 
 
 def test_each_worker_serves_and_one_that_dies_is_replaced(project: Project) -> None:
@@ -113,15 +121,22 @@ def test_each_worker_serves_and_one_that_dies_is_replaced(project: Project) -> N
 
 def test_a_changed_file_is_served_after_a_moment(project: Project) -> None:
     started = project.start("--reload")
+
+    def worker() -> int:
+        try:
+            return started.who()[0]
+        except httpx.TransportError:  # connected to a worker that was just asked to stop
+            return 0
+
     app = project.root / "function_app.py"
     text = app.read_text()
     app.write_text(text.replace('f"{os.getpid()} ', 'f"{-os.getpid()} '))
-    eventually(lambda: started.who()[0] < 0)
+    eventually(lambda: worker() < 0)
     app.write_text("import nothing_of_that_name\n")
     started.wait_for("Waiting for a file to change ...")
     assert "function_app.py could not be loaded (function_app.py, line 1):\nModuleNotFoundError" in started.output
     app.write_text(text)
-    eventually(lambda: started.who()[0] > 0)
+    eventually(lambda: worker() > 0)
     assert started.end(signal.SIGINT) == 0
 
 
@@ -160,7 +175,7 @@ def test_a_second_signal_leaves_nothing_behind_either(project: Project) -> None:
     host, port = started.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        eventually(lambda: True)
+        time.sleep(0.2)  # until the function holds up its worker's loop
         started.process.send_signal(signal.SIGINT)
         started.wait_for("Stopping ...")
         assert started.end(signal.SIGINT) == 0

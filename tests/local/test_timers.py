@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import azure.functions as func
-import httpx
 import pytest
 
 from local import functions
+from local.deadlines import Deadlines
 from local.timers import Every, ScheduleError, Timer, schedule
-from tests.local.conftest import Serve, eventually
+from tests.local.conftest import Serve, eventually, get, post
 
 
 def moments(text: str, start: str, count: int) -> list[str]:
@@ -151,7 +151,7 @@ def test_timers_keep_their_schedule_in_one_process_only(app: func.FunctionApp, s
     url = serving(app, keep_timers=False)
     time.sleep(1.2)
     assert not fired
-    assert httpx.post(f"{url}/_local/timers/every_second").status_code == 200
+    assert post(f"{url}/_local/timers/every_second").status_code == 200
     assert fired == [1]
 
 
@@ -167,20 +167,20 @@ def test_a_timer_can_be_fired_now_and_says_what_it_returned(app: func.FunctionAp
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EVERY", "00:10:00")
         url = serving(app)
-    answer = httpx.post(f"{url}/_local/timers/nightly")
+    answer = post(f"{url}/_local/timers/nightly")
     assert (answer.status_code, answer.json()) == (200, {"purged": 3})
-    answer = httpx.post(f"{url}/_local/timers/broken")
+    answer = post(f"{url}/_local/timers/broken")
     assert (answer.status_code, answer.json()) == (500, {"error": "LookupError"})
-    answer = httpx.post(f"{url}/_local/timers/daily")
+    answer = post(f"{url}/_local/timers/daily")
     assert (answer.status_code, answer.json()["timers"]) == (404, ["broken", "nightly"])
-    assert httpx.get(f"{url}/_local/timers/nightly").status_code == 405
+    assert get(f"{url}/_local/timers/nightly").status_code == 405
 
 
 def test_the_timers_are_listed_with_their_next_run(app: func.FunctionApp, serving: Serve) -> None:
     @app.timer_trigger("timer", schedule="0 0 3 1 1 *")
     async def yearly(timer: func.TimerRequest) -> None: ...
 
-    (timer,) = httpx.get(f"{serving(app)}/_local/timers").json()["timers"]
+    (timer,) = get(f"{serving(app)}/_local/timers").json()["timers"]
     assert (timer["name"], timer["schedule"]) == ("yearly", "0 0 3 1 1 *")
     next_run = datetime.fromisoformat(timer["next_run"])
     assert next_run > datetime.now(UTC)
@@ -199,7 +199,7 @@ def test_a_timer_runs_once_at_a_time(app: func.FunctionApp, serving: Serve) -> N
         inside.pop()
 
     url = serving(app)
-    calls = [threading.Thread(target=httpx.post, args=(f"{url}/_local/timers/slow",)) for _ in range(4)]
+    calls = [threading.Thread(target=post, args=(f"{url}/_local/timers/slow",)) for _ in range(4)]
     for call in calls:
         call.start()
     for call in calls:
@@ -226,7 +226,7 @@ def test_moments_that_passed_in_sleep_are_one_run_that_is_past_due(
 
     clock = iter(datetime(2026, 11, 20, hour, minute, tzinfo=UTC) for hour, minute in [(12, 5), (16, 20), (16, 20)])
     monkeypatch.setattr("local.timers._now", lambda: next(clock))
-    (function,), _ = functions.read(app.get_functions(), timeout=None)
+    (function,), _ = functions.read(app.get_functions(), timeout=None, deadlines=Deadlines())
     with pytest.raises(RuntimeError, match="StopIteration"):  # the clock has no more to say
         asyncio.run(Timer(function, {}).keep())
     assert seen == [True]

@@ -1,0 +1,98 @@
+"""Settings: read once, checked at start, and silent about what they hold."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from shared import settings
+from shared.settings import SettingsError
+
+GOOD = {"DATABASE_URL": "postgresql://u:hunter2@h/d", "JWT_SECRET": "0123456789abcdef0123456789abcdef"}
+NAMES = [name.upper() for name in settings.Settings.model_fields]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """An environment with the required settings only; what is read from it is forgotten afterwards."""
+    for name in (*NAMES, "WEBSITE_INSTANCE_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    settings.current.cache_clear()
+    yield monkeypatch
+    settings.current.cache_clear()
+
+
+def test_the_two_required_settings_are_enough(environment: pytest.MonkeyPatch) -> None:
+    config = settings.current()
+    assert config.access_token_seconds == 900
+    assert (config.login_limit_account.hits, config.login_limit_account.seconds) == (10, 300)
+    assert config.refresh_grace_seconds == 10
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "JWT_SECRET"])
+def test_a_missing_required_setting_is_named(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.delenv(name)
+    with pytest.raises(SettingsError, match=name):
+        settings.current()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JWT_SECRET", "thirty-one bytes are not enough"),
+        ("JWT_SECRET_PREVIOUS", "short"),
+        ("REFRESH_GRACE_SECONDS", "61"),
+        ("REFRESH_GRACE_SECONDS", "-1"),
+        ("REFRESH_GRACE_SECONDS", "ten"),
+        ("ACCESS_TOKEN_SECONDS", "59"),
+        ("SESSION_IDLE_DAYS", "91"),
+        ("LOGIN_LIMIT_ACCOUNT", "10"),
+        ("LOGIN_LIMIT_ACCOUNT", "0/300"),
+        ("LOGIN_LIMIT_ADDRESS", "ten/300"),
+        ("LOGIN_LIMIT_TOTAL", "10/-1"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "app.example.com"),
+        ("ALLOWED_ORIGINS", "https://app.example.com/path"),
+        ("ALLOWED_ORIGINS", "https://*.example.com"),
+        ("TRUSTED_PROXY_HOPS", "11"),
+        ("PASSWORD_MIN_LENGTH", "7"),
+        ("DATABASE_POOL_SIZE", "0"),
+    ],
+)
+def test_a_setting_that_will_not_do_is_named_and_its_value_is_not_shown(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(SettingsError) as refusal:
+        settings.current()
+    assert name in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)
+    assert GOOD["JWT_SECRET"] not in str(refusal.value)
+    if "SECRET" in name:
+        assert value not in str(refusal.value)
+
+
+def test_an_empty_setting_is_as_good_as_none(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ALLOWED_ORIGINS", "")
+    environment.setenv("JWT_PRIVATE_KEYS", "")
+    assert settings.current().allowed_origins == ()
+
+
+def test_origins_are_told_apart(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ALLOWED_ORIGINS", "https://a.example.com, http://localhost:5173,")
+    assert settings.current().allowed_origins == ("https://a.example.com", "http://localhost:5173")
+
+
+def test_on_azure_somebody_must_be_trusted_about_addresses(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEBSITE_INSTANCE_ID", "an instance")
+    with pytest.raises(SettingsError, match="TRUSTED_PROXY_HOPS"):
+        settings.current()
+    environment.setenv("TRUSTED_PROXY_HOPS", "1")
+    assert settings.current().trusted_proxy_hops == 1
+
+
+def test_secrets_do_not_show_when_settings_are_printed(environment: pytest.MonkeyPatch) -> None:
+    shown = repr(settings.current())
+    assert "hunter2" not in shown
+    assert GOOD["JWT_SECRET"] not in shown

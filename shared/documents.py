@@ -248,6 +248,14 @@ class Cursor:
             cursor = Cursor(str(was), str(key), UUID(row_id))
         except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
             cursor = None
-        if cursor is None or cursor.sort != sort or "\0" in cursor.key:
+        if cursor is None or cursor.sort != sort or not _is_text(cursor.key):
             raise ValidationFailed.of("cursor", "cursor", "must be a next_cursor of the same list in the same order")
         return cursor
+
+
+def _is_text(text: str) -> bool:
+    """Whether PostgreSQL can hold it: no NUL, no half of a surrogate pair."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False

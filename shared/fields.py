@@ -1,12 +1,35 @@
 """What a field may hold: the types that requests are made of."""
 
 import re
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    StringConstraints,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
+
+
+class _NoNul:
+    """PostgreSQL's text holds every character but one. To stand last, after what trims and measures the text."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(_no_nul, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> "JsonSchemaValue":
+        return handler(schema) | {"pattern": r"^[^\x00]*$"}
 
 
 def _no_nul(text: str) -> str:
@@ -15,8 +38,7 @@ def _no_nul(text: str) -> str:
     return text
 
 
-Storable = Annotated[str, AfterValidator(_no_nul), Field(json_schema_extra={"pattern": r"^[^\x00]*$"})]
-"""Text as PostgreSQL can hold it: every character but one."""
+NO_NUL = _NoNul()
 
 
 class Request(BaseModel):
@@ -48,27 +70,48 @@ class Response(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True)
 
 
-UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
-
-
 def _web_address(text: str) -> str:
     try:
         parts = urlsplit(text)
         sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         sound = False
-    if not sound or UNPRINTABLE.search(text):
+    if not sound or " " in text or not text.isprintable():
         raise PydanticCustomError("url", "must be an http or https address")
     return text
 
 
+def _day(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    if value is None:
+        return value
+    # Left alone, pydantic would also take seconds since 1970.
+    raise PydanticCustomError("date", "must be a day such as 2026-11-20")
+
+
 def _email(text: str) -> str:
-    from email_validator import EmailNotValidError, validate_email  # not at start: only registration needs it
+    normalized = _normalized_email(text)
+    if normalized is None:
+        raise PydanticCustomError("email", "must be an e-mail address")
+    return normalized
+
+
+def _email_like(text: str) -> str:
+    return _normalized_email(text) or text.lower()
+
+
+def _normalized_email(text: str) -> str | None:
+    """One spelling for each address, however it is typed; None when it is none."""
+    from email_validator import EmailNotValidError, validate_email  # not at start: few functions need it
 
     try:
-        return validate_email(text, check_deliverability=False, allow_smtputf8=True).normalized.lower()
+        return validate_email(text, check_deliverability=False).normalized.lower()
     except EmailNotValidError:
-        raise PydanticCustomError("email", "must be an e-mail address") from None
+        return None
 
 
 def _time_zone(name: str) -> str:
@@ -80,21 +123,23 @@ def _time_zone(name: str) -> str:
         raise PydanticCustomError("time_zone", "must be an IANA time zone, such as Europe/Berlin") from None
 
 
-Name = Annotated[Storable, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), NO_NUL]
 """One line that somebody or something is called by."""
 
-Prose = Annotated[Storable, StringConstraints(max_length=20_000)]
+Prose = Annotated[str, StringConstraints(max_length=20_000), NO_NUL]
 """As much as anybody wants to say, kept to the letter."""
 
-Token = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Token = Annotated[str, StringConstraints(min_length=1)]
 
-Password = Annotated[Storable, StringConstraints(min_length=1, max_length=1024)]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=1024), NO_NUL]
 """A password somebody claims to have. What a new one must be is the accounts' business."""
 
-EmailLike = Annotated[Storable, StringConstraints(strip_whitespace=True, min_length=1, max_length=320)]
-"""Whatever somebody claims is an address: looked up, never written to."""
+_Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320), NO_NUL]
 
-Email = Annotated[EmailLike, AfterValidator(_email), Field(json_schema_extra={"format": "email"})]
+Email = Annotated[_Address, AfterValidator(_email), Field(json_schema_extra={"format": "email"})]
+
+EmailLike = Annotated[_Address, AfterValidator(_email_like)]
+"""Whatever somebody claims is an address: looked up, never written to."""
 
 WebAddress = Annotated[
     str,
@@ -111,7 +156,10 @@ Moment = Annotated[
 ]
 """RFC 3339 in UTC, written as PostgreSQL writes it."""
 
+Day = Annotated[date, BeforeValidator(_day)]
+"""A day of the calendar, as RFC 3339 writes it and no other way: 2026-11-20."""
+
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_time_zone)]
 
-Key = Annotated[Storable, StringConstraints(min_length=1, max_length=128)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=128), NO_NUL]
 """What a caller names an attempt by, so that its repetition is recognised."""

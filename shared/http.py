@@ -344,7 +344,7 @@ def _bare_address(entry: str) -> str | None:
     elif entry.count(":") == 1:
         entry = entry.partition(":")[0]
     try:
-        return str(ip_address(entry))
+        return None if "%" in entry else str(ip_address(entry))  # a zone means something to its own machine only
     except ValueError:
         return None
 

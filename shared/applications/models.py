@@ -1,12 +1,11 @@
 """A job application, from the wish to the answer."""
 
-from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from shared.fields import Changes, Moment, Prose, Query, Request, Response, Storable, WebAddress
+from shared.fields import NO_NUL, Changes, Day, Moment, Prose, Query, Request, Response, WebAddress
 
 Status = Literal["saved", "applied", "screening", "interview", "offer", "accepted", "rejected", "withdrawn", "ghosted"]
 Period = Literal["hour", "day", "week", "month", "year"]
@@ -20,8 +19,8 @@ MinorUnits = Annotated[int, Field(ge=0, le=10**15)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """An ISO 4217 code."""
 
-Text = Annotated[Storable, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-Search = Annotated[Storable, StringConstraints(min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), NO_NUL]
+Search = Annotated[str, StringConstraints(min_length=1, max_length=200), NO_NUL]
 
 
 class ApplicationDraft(Request):
@@ -37,7 +36,7 @@ class ApplicationDraft(Request):
     salary_max: MinorUnits | None = None
     salary_currency: Currency | None = None
     salary_period: Period | None = None
-    applied_on: date | None = None
+    applied_on: Day | None = None
     notes: Prose | None = None
 
 
@@ -54,7 +53,7 @@ class ApplicationChanges(Changes):
     salary_max: MinorUnits | None = None
     salary_currency: Currency | None = None
     salary_period: Period | None = None
-    applied_on: date | None = None
+    applied_on: Day | None = None
     notes: Prose | None = None
 
 
@@ -72,7 +71,7 @@ class Application(Response):
     salary_max: int | None
     salary_currency: str | None
     salary_period: Period | None
-    applied_on: date | None
+    applied_on: Day | None
     notes: str | None
     created_at: Moment
     updated_at: Moment
@@ -91,8 +90,8 @@ class ApplicationQuery(Query):
     )
     q: Search | None = Field(None, description="Part of the company, position, location, source, address or notes.")
     company: Search | None = Field(None, description="Part of the company's name.")
-    applied_from: date | None = Field(None, description="Applied on this day or later.")
-    applied_to: date | None = Field(None, description="Applied on this day or earlier.")
+    applied_from: Day | None = Field(None, description="Applied on this day or later.")
+    applied_to: Day | None = Field(None, description="Applied on this day or earlier.")
     sort: Sort = Field("-created_at", description="`-` puts the greatest first. Without a day applied: the earliest.")
     limit: int = Field(20, ge=1, le=100, description="How many at most.")
     cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(

@@ -25,6 +25,9 @@ DEADLINE = 10.0
 IDLE_LIMIT = 60.0
 """Seconds after which an unused connection is not trusted any more: address translation forgets idle connections."""
 
+GLANCE = 1.0
+"""Seconds of silence after which a connection that owes an answer is looked at."""
+
 CONNECT_LIMIT = 4
 """Seconds one attempt to connect may take."""
 
@@ -75,13 +78,11 @@ class Connection:
         self.pg.send_query(batch)
         while self.pg.flush():
             await self._writable()
-        alarm = self._loop.call_later(
-            give_up_at - monotonic(), self._break, psycopg.OperationalError("no answer in time")
-        )
+        self._alarm = self._loop.call_later(GLANCE, self._glance, give_up_at)
         try:
             return await answer
         finally:
-            alarm.cancel()
+            self._alarm.cancel()
 
     async def close(self) -> None:
         self._unwatch()
@@ -105,6 +106,14 @@ class Connection:
                 self._results.append(result)
         except psycopg.OperationalError as broken:
             self._break(broken)
+
+    def _glance(self, give_up_at: float) -> None:
+        """Look at a socket that has been silent for a while: uvloop tells nobody of one that was reset."""
+        if monotonic() >= give_up_at:
+            self._break(psycopg.OperationalError("no answer in time"))
+        elif self._is_watched:
+            self._on_readable()
+            self._alarm = self._loop.call_later(GLANCE, self._glance, give_up_at)
 
     def _break(self, reason: psycopg.OperationalError) -> None:
         self._unwatch()

@@ -1,0 +1,216 @@
+"""Round trips, counted on the wire: the database may be in another cloud, where each one is milliseconds."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from shared.routes import Route
+from tests.conftest import PASSWORD, Client, Person
+from tests.db import walk
+from tests.db.wire import Wire, wire_to
+from tests.processes import AppProcess
+
+# What a call may cost when it succeeds. Only login asks twice, since the password is verified in between.
+BUDGETS = {
+    "get_health": 0,
+    "get_readiness": 1,
+    "get_openapi": 0,
+    "get_reference": 0,
+    "register": 1,
+    "login": 2,
+    "refresh": 1,
+    "logout": 1,
+    "logout_all": 1,
+    "list_sessions": 1,
+    "revoke_session": 1,
+    "get_status": 1,
+    "verify_token": 1,
+    "get_jwt_info": 1,
+    "get_jwks": 0,
+    "get_profile": 1,
+    "update_profile": 1,
+    "list_applications": 1,
+    "create_application": 1,
+    "get_application": 1,
+    "update_application": 1,
+    "delete_application": 1,
+    "list_quotas": 1,
+    "get_quota": 1,
+    "consume_quota": 1,
+    "reserve_quota": 1,
+    "commit_reservation": 1,
+    "release_reservation": 1,
+}
+
+
+class Meter:
+    """An app whose way to the database is metered."""
+
+    def __init__(self, wire: Wire, url: str) -> None:
+        self.wire = wire
+        self.url = url
+
+    def cost(self, call: Callable[..., httpx.Response], *arguments: Any, status: int, **options: Any) -> int:
+        """The round trips of a call that is answered with ``status``."""
+        before = self.wire.round_trips
+        answer = call(*arguments, **options)
+        assert answer.status_code == status, answer.text
+        return self.wire.round_trips - before
+
+
+@pytest.fixture(scope="module")
+def meter(database_url: str, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meter]:
+    """A metered app that has a connection already."""
+    with wire_to(database_url) as wire:
+        process = AppProcess(environment | {"DATABASE_URL": wire.url}, tmp_path_factory.mktemp("metered") / "app.log")
+        try:
+            httpx.get(f"{process.url}/health/ready").raise_for_status()
+            yield Meter(wire, process.url)
+        finally:
+            process.stop()
+
+
+@pytest.fixture
+def somebody(meter: Meter, new_person: Callable[..., Person]) -> Person:
+    return new_person(meter.url)
+
+
+def test_the_meter_counts_each_question_to_the_server(wire: Wire) -> None:
+    with psycopg.connect(wire.url, autocommit=True) as connection:
+        assert wire.round_trips == 0
+        connection.execute("SELECT 1; SELECT 2")
+        assert wire.round_trips == 1
+        with connection.transaction():  # BEGIN, the statement with its parameter, COMMIT
+            connection.execute("SELECT %s", [3])
+        assert wire.round_trips == 4
+
+
+def with_another_seal(token: str) -> str:
+    """The token with one letter changed near its end, where the signature is."""
+    return f"{token[:-3]}{'A' if token[-3] != 'A' else 'B'}{token[-2:]}"
+
+
+def test_every_route_keeps_to_its_budget(
+    wire: Wire, start_app: Callable[..., str], routes: list[Route], new_admin: Callable[[str], Person]
+) -> None:
+    meter = Meter(wire, start_app(DATABASE_URL=wire.url))
+    spent = {}
+    for route in routes:
+        person = new_admin(meter.url)
+        visit = walk.visit(route, person)
+        spent[route.name] = meter.cost(visit.by, person, status=route.endpoint.status)
+    assert spent == BUDGETS
+    assert wire.connections == 1
+
+
+def test_a_new_connection_asks_nothing_of_its_own(
+    wire: Wire, start_app: Callable[..., str], client: Client, person: Person
+) -> None:
+    meter = Meter(wire, start_app(DATABASE_URL=wire.url))
+    same_person = Person(meter.url, dict(person.headers))
+    assert wire.connections == 0, "connected before anybody asked for anything"
+    assert [meter.cost(same_person.get, "/api/profile", status=200) for _ in range(5)] == [1] * 5
+    assert wire.connections == 1
+    same_person.close()
+
+
+def test_a_forged_access_token_costs_nothing_anywhere(meter: Meter, somebody: Person, routes: list[Route]) -> None:
+    forged = f"Bearer {with_another_seal(somebody.tokens['access_token'])}"
+    spent = {}
+    for route in (route for route in routes if route.endpoint.access.needs_caller):
+        visit = walk.visit(route, somebody, names=lambda _: str(uuid4()))
+        spent[route.name] = meter.cost(visit.by, somebody, headers={"Authorization": forged}, status=401)
+    assert len(spent) > 10
+    assert spent == dict.fromkeys(spent, 0)
+
+
+def test_who_is_not_signed_in_costs_nothing_anywhere(meter: Meter, client: Client, routes: list[Route]) -> None:
+    stranger = Person(meter.url)
+    for route in (route for route in routes if route.endpoint.access.needs_caller):
+        visit = walk.visit(route, stranger, names=lambda _: str(uuid4()))
+        assert meter.cost(visit.by, stranger, status=401) == 0, route.name
+    stranger.close()
+
+
+def test_a_token_of_a_session_that_has_ended_costs_one(meter: Meter, somebody: Person) -> None:
+    somebody.post("/api/auth/logout-all", {})
+    assert meter.cost(somebody.get, "/api/profile", status=401) == 1
+
+
+def test_a_refresh_costs_one_and_so_does_its_repetition(meter: Meter, somebody: Person) -> None:
+    presented = {"refresh_token": somebody.refresh_token}
+    assert meter.cost(somebody.post, "/api/auth/refresh", presented, status=200) == 1
+    assert meter.cost(somebody.post, "/api/auth/refresh", presented, status=200) == 1
+
+
+def test_a_refresh_token_that_was_stolen_costs_one(meter: Meter, somebody: Person) -> None:
+    stolen = somebody.refresh_token
+    for _ in range(2):
+        somebody.bear(somebody.post("/api/auth/refresh", {"refresh_token": somebody.refresh_token}).json())
+    assert meter.cost(somebody.post, "/api/auth/refresh", {"refresh_token": stolen}, status=401) == 1
+
+
+def test_a_forged_refresh_token_costs_nothing(meter: Meter, somebody: Person) -> None:
+    for token in (with_another_seal(somebody.refresh_token), "jtr_", "x"):
+        assert meter.cost(somebody.post, "/api/auth/refresh", {"refresh_token": token}, status=401) == 0
+        assert meter.cost(somebody.post, "/api/auth/logout", {"refresh_token": token}, status=401) == 0
+
+
+@pytest.mark.parametrize("email", ["{known}", "nobody@example.com"])
+def test_a_failed_login_costs_one_whether_or_not_there_is_an_account(
+    meter: Meter, somebody: Person, email: str
+) -> None:
+    wrong = {"email": email.format(known=somebody.email), "password": "not the password"}
+    assert meter.cost(somebody.post, "/api/auth/login", wrong, status=401) == 1
+
+
+def test_a_registration_that_is_refused_costs_one(meter: Meter, somebody: Person) -> None:
+    again = {"email": somebody.email, "password": PASSWORD}
+    assert meter.cost(somebody.post, "/api/auth/register", again, status=409) == 1
+
+
+def test_a_create_that_may_be_repeated_costs_one_and_its_repetition_too(meter: Meter, somebody: Person) -> None:
+    draft, key = {"company": "Contoso", "position": "Engineer"}, {"Idempotency-Key": str(uuid4())}
+    assert meter.cost(somebody.post, "/api/applications", draft, headers=key, status=201) == 1
+    assert meter.cost(somebody.post, "/api/applications", draft, headers=key, status=201) == 1
+    assert len(somebody.get("/api/applications").json()["items"]) == 1
+
+
+def test_a_refusal_costs_what_success_does(meter: Meter, somebody: Person) -> None:
+    place = f"/api/applications/{somebody.create_application()['id']}"
+    change, consumption = {"notes": "They called."}, {"units": 1_000_000}
+    assert meter.cost(somebody.get, f"/api/applications/{uuid4()}", status=404) == 1
+    assert meter.cost(somebody.patch, place, change, headers={"If-Match": '"7"'}, status=412) == 1
+    assert meter.cost(somebody.delete, place, headers={"If-Match": '"7"'}, status=412) == 1
+    assert meter.cost(somebody.patch, place, {"salary_min": 1}, status=422) == 1  # only a constraint knows
+    assert meter.cost(somebody.post, f"/api/quotas/{walk.METRIC}/consume", consumption, status=429) == 1
+
+
+def test_a_bad_body_costs_the_question_whether_the_session_lives(meter: Meter, somebody: Person) -> None:
+    assert meter.cost(somebody.post, "/api/applications", {"company": 7}, status=422) == 1
+    assert meter.cost(somebody.post, "/api/applications", content=b"{", status=415) == 1
+    assert meter.cost(somebody.get, "/api/applications?limit=0", status=422) == 1
+
+
+def test_a_bad_body_of_nobody_costs_nothing(meter: Meter) -> None:
+    stranger = Client(meter.url)
+    assert meter.cost(stranger.post, "/api/auth/register", {"email": "x"}, status=422) == 0
+    assert meter.cost(stranger.post, "/api/auth/login", {}, status=422) == 0
+    stranger.close()
+
+
+def test_what_no_route_takes_costs_nothing(meter: Meter, somebody: Person) -> None:
+    assert meter.cost(somebody.get, "/api/nothing", status=404) == 0
+    assert meter.cost(somebody.get, "/", status=404) == 0
+    assert meter.cost(somebody, "PUT", "/api/profile", {}, status=405) == 0
+
+
+def test_readiness_is_asked_once_and_then_remembered(wire: Wire, start_app: Callable[..., str]) -> None:
+    meter = Meter(wire, start_app(DATABASE_URL=wire.url))
+    watcher = Client(meter.url)
+    assert [meter.cost(watcher.get, "/health/ready", status=200) for _ in range(3)] == [1, 0, 0]
+    watcher.close()

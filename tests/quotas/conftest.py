@@ -1,0 +1,47 @@
+"""Metrics of the tests' own, and processes that may be killed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.processes import AppProcess
+
+NewMetric = Callable[..., str]
+
+
+@pytest.fixture
+def new_metric(sql: psycopg.Connection[Any]) -> Iterator[NewMetric]:
+    """Makes metrics with limits, for everybody or for one role; afterwards nothing is left of them."""
+    made: list[str] = []
+
+    def make(limit: int | None, *, window: str = "lifetime", roles: tuple[str, ...] = ("user", "admin")) -> str:
+        metric = f"test_{token_hex(6)}"
+        made.append(metric)
+        for role in roles:
+            sql.execute("INSERT INTO quota_limits VALUES (%s, %s, %s, %s)", [metric, role, limit, window])
+        return metric
+
+    yield make
+    for table in ("quota_entries", "quota_usage", "quota_limits"):
+        sql.execute(
+            psycopg.sql.SQL("DELETE FROM {} WHERE metric = ANY(%s)").format(psycopg.sql.Identifier(table)), [made]
+        )
+
+
+@pytest.fixture
+def new_process(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], AppProcess]]:
+    """Starts the app in processes that may be killed."""
+    started: list[AppProcess] = []
+
+    def start() -> AppProcess:
+        process = AppProcess(environment, tmp_path / f"app-{len(started)}.log")
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.stop()

@@ -68,3 +68,9 @@ def stay_clear_of_midnight(*, by: float = 20) -> None:
     midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     if (left := (midnight - now).total_seconds()) < by:
         time.sleep(left + 0.1)
+
+
+def waiting(sql: SQL) -> list[int]:
+    """The backends that wait for a lock of ours."""
+    rows = sql.execute("SELECT pid FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+    return [pid for (pid,) in rows]

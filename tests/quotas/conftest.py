@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql as composed
 
 from tests.processes import AppProcess
 
@@ -27,9 +28,8 @@ def new_metric(sql: psycopg.Connection[Any]) -> Iterator[NewMetric]:
 
     yield make
     for table in ("quota_entries", "quota_usage", "quota_limits"):
-        sql.execute(
-            psycopg.sql.SQL("DELETE FROM {} WHERE metric = ANY(%s)").format(psycopg.sql.Identifier(table)), [made]
-        )
+        statement = composed.SQL("DELETE FROM {} WHERE metric = ANY(%s)").format(composed.Identifier(table))
+        sql.execute(statement, [made])
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import azure.functions as func
 
-from shared import accounts, applications, health, openapi, quotas, retention, sessions, settings
+from shared import accounts, applications, health, openapi, quotas, retention, sessions
 from shared.access import anyone, member, role
 from shared.accounts import Profile, ProfileChanges
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
@@ -15,9 +15,10 @@ from shared.health import Health, NotReady, Readiness
 from shared.http import AnyQuery, Call, Html, Json, endpoint
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
+from shared.security.keys import keyring
 from shared.sessions import SignedIn, SignedOut
 
-settings.current()  # an environment that cannot be used is refused at start, not at the first request
+keyring()  # settings or keys that cannot be used are refused at start, not at the first request
 app = App(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 # ---------------------------------------------------------------- Health and reference

@@ -7,6 +7,7 @@ dies between reserve and commit costs its user nothing but the wait.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
+from math import ceil
 from typing import Literal
 from uuid import UUID
 
@@ -32,7 +33,7 @@ class QuotaExceeded(Problem):
         fields = {"RateLimit-Policy": f'"{metric}";q={self.facts["limit"]}', "RateLimit": f'"{metric}";r=0'}
         if resets_at := self.facts["resets_at"]:
             wait = (datetime.fromisoformat(resets_at) - datetime.now(UTC)).total_seconds()
-            fields["Retry-After"] = str(max(1, int(wait)))
+            fields["Retry-After"] = str(max(1, ceil(wait)))
         return fields
 
 

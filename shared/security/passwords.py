@@ -51,6 +51,11 @@ def is_outdated(stored: str) -> bool:
     return HASHER.check_needs_rehash(stored)
 
 
+def length(password: str) -> int:
+    """Its code points, however a keyboard composed them."""
+    return len(_normal(password))
+
+
 def _normal(password: str) -> str:
     """NFC (NIST SP 800-63B-4, section 3.1.1.2): one password, however the keyboard composed it."""
     return unicodedata.normalize("NFC", password)

@@ -253,7 +253,7 @@ def _key_info(key: Key) -> dict[Literal["algorithm", "key_id", "key_fingerprint"
 
 def _check_new_password(password: str) -> None:
     least = settings.current().password_min_length
-    if not least <= len(password) <= passwords.MAX_LENGTH:
+    if not least <= passwords.length(password) <= passwords.MAX_LENGTH:
         raise ValidationFailed.of(
             "password", "password_length", f"must have {least} to {passwords.MAX_LENGTH} characters"
         )

@@ -379,7 +379,7 @@ CREATE FUNCTION quota_state(the_metric text) RETURNS json LANGUAGE sql VOLATILE 
                   AND e.window_start = quota_window(l.time_window)
                   AND e.state = 'reserved' AND e.expires_at > clock_timestamp()), 0) AS reserved) c,
     LATERAL (SELECT
-        l.metric, l.units AS "limit", c.used, c.reserved, greatest(l.units - c.used - c.reserved, 0) AS remaining,
+        l.metric, l.units AS "limit", c.used, c.reserved, l.units - least(l.units, c.used + c.reserved) AS remaining,
         round(100.0 * (c.used + c.reserved) / nullif(l.units, 0), 1) AS percentage, l.time_window AS "window",
         CASE l.time_window WHEN 'day' THEN quota_window('day') + interval '1 day' END AS resets_at,
         l.units IS NULL OR c.used + c.reserved < l.units AS can_consume) state

@@ -159,6 +159,40 @@ def test_under_load_killed_connections_cost_no_read_and_no_write_happens_twice(o
     assert len(acknowledged) >= 8
 
 
+def test_a_read_whose_answer_is_lost_is_asked_again(
+    wire: Wire, start_app: Callable[..., str], new_person: Callable[..., Person]
+) -> None:
+    person = new_person(start_app(DATABASE_URL=wire.url))
+    wire.break_at_the_next_answer()
+    assert person.get("/api/profile").status_code == 200
+    assert wire.connections == 2
+
+
+def test_a_write_whose_answer_is_lost_is_not_made_again_and_its_key_finds_what_it_made(
+    wire: Wire, start_app: Callable[..., str], new_person: Callable[..., Person]
+) -> None:
+    person = new_person(start_app(DATABASE_URL=wire.url))
+    wire.break_at_the_next_answer()
+    assert_unavailable(Timed(lambda: person.post("/api/applications", DRAFT, headers={"Idempotency-Key": "first"})))
+    (made,) = person.get("/api/applications").json()["items"]
+    again = person.post("/api/applications", DRAFT, headers={"Idempotency-Key": "first"})
+    assert (again.json()["id"], again.headers["idempotency-replayed"]) == (made["id"], "true")
+    wire.break_at_the_next_answer()
+    assert_unavailable(Timed(lambda: person.post("/api/applications", DRAFT)))
+    assert len(person.get("/api/applications").json()["items"]) == 2
+
+
+def test_a_refresh_whose_answer_is_lost_can_be_repeated(
+    wire: Wire, start_app: Callable[..., str], new_person: Callable[..., Person]
+) -> None:
+    person = new_person(start_app(DATABASE_URL=wire.url))
+    presented = {"refresh_token": person.refresh_token}
+    wire.break_at_the_next_answer()
+    assert_unavailable(Timed(lambda: person.post("/api/auth/refresh", presented)))
+    person.bear(person.post("/api/auth/refresh", presented).json())
+    assert person.post("/api/auth/refresh", {"refresh_token": person.refresh_token}).status_code == 200
+
+
 @pytest.mark.parametrize("loop_of", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def test_last_words_and_hang_up_in_one_are_heard_at_once(doomed: postgres.Server, loop_of: Callable[[], Any]) -> None:
     async def question() -> tuple[int, int]:
@@ -213,7 +247,6 @@ def test_without_a_database_every_caller_learns_so_and_with_it_the_app_is_back_b
         doomed.start()
     eventually(is_back(person), within=RECOVERY)
     assert [timed.answer.status_code for timed in at_once(*everything(person))] == [200, 201, 200, 200]
-    eventually(lambda: person.get("/health/ready").status_code == 200, within=RECOVERY + 5)  # it is asked every 10 s
 
 
 def test_after_a_crash_of_the_server_the_app_is_back_by_itself(
@@ -251,6 +284,7 @@ def test_a_frozen_database_holds_no_caller_for_long_and_a_thawed_one_serves_agai
             assert_unavailable(timed)
         assert person.get("/health").status_code == 200
     eventually(is_back(person), within=RECOVERY)
+    eventually(lambda: person.get("/health/ready").status_code == 200, within=RECOVERY + 5)  # it is asked every 10 s
     assert person.post("/api/applications", DRAFT).status_code == 201
 
 

@@ -22,6 +22,7 @@ class Wire:
     def __init__(self, url: str) -> None:
         self._target = conninfo_to_dict(url)
         self._is_silent = False
+        self._breaks_at_answer = False
         self.port = 0
         self.connections = 0
         """How many the app has opened."""
@@ -38,6 +39,10 @@ class Wire:
     def fall_silent(self) -> None:
         """From now on take whatever comes, also new connections, and never answer: a black hole."""
         self._is_silent = True
+
+    def break_at_the_next_answer(self) -> None:
+        """Bring one more question to the server, and hang up on both sides when its answer comes."""
+        self._breaks_at_answer = True
 
     def recover(self) -> None:
         """Carry again what comes from now on. What was swallowed stays so."""
@@ -75,6 +80,9 @@ class Wire:
             while data := await reader.read(65536):
                 if questions is not None:
                     self.round_trips += questions.count(data)
+                elif self._breaks_at_answer:
+                    self._breaks_at_answer = False
+                    break
                 if not self._is_silent:
                     writer.write(data)
                     await writer.drain()

@@ -1,4 +1,4 @@
-"""Metrics of the tests' own, and processes that may be killed."""
+"""Metrics of the tests' own, processes that may be killed, and people in several places."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +9,12 @@ import psycopg
 import pytest
 from psycopg import sql as composed
 
+from tests.conftest import Person
 from tests.processes import AppProcess
 
 NewMetric = Callable[..., str]
+NewProcess = Callable[[], AppProcess]
+SamePerson = Callable[..., Person]
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def new_metric(sql: psycopg.Connection[Any]) -> Iterator[NewMetric]:
 
 
 @pytest.fixture
-def new_process(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], AppProcess]]:
+def new_process(environment: dict[str, str], tmp_path: Path) -> Iterator[NewProcess]:
     """Starts the app in processes that may be killed."""
     started: list[AppProcess] = []
 
@@ -45,3 +48,19 @@ def new_process(environment: dict[str, str], tmp_path: Path) -> Iterator[Callabl
     yield start
     for process in started:
         process.stop()
+
+
+@pytest.fixture
+def same_person(app_url: str) -> Iterator[SamePerson]:
+    """The same person once more: with connections of their own, at another process perhaps."""
+    made: list[Person] = []
+
+    def make(person: Person, url: str = app_url) -> Person:
+        again = Person(url, email=person.email)
+        made.append(again)
+        again.bear(person.tokens)
+        return again
+
+    yield make
+    for person in made:
+        person.close()

@@ -204,7 +204,7 @@ def outcome(answer: httpx.Response) -> tuple[int, str]:
 @pytest.mark.usefixtures("environment")
 def test_whatever_happens_to_sessions_the_invariants_hold(start_app: Callable[..., str], sql: Sql) -> None:
     Life.app, Life.sql = Client(start_app(**LONG_GRACE), checked=False), sql
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Life,
         settings=settings(
             max_examples=40,

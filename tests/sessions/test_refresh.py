@@ -231,7 +231,7 @@ def test_a_session_too_old_has_expired_however_much_it_was_used(client: Client, 
 def test_a_session_expires_by_each_of_its_two_limits(client: Client, sql: Sql, limit: str) -> None:
     session = open_session(sql)
     bearer = session.bearer
-    sql.execute(f"UPDATE sessions SET {limit} = now() WHERE id = %s", [session.id])  # type: ignore[arg-type]
+    sql.execute(f"UPDATE sessions SET {limit} = now() WHERE id = %s", [session.id])
     assert refusal(refresh(client, session.refresh_token())) == (401, "session_expired")
     assert refusal(client.get("/api/profile", headers=bearer)) == (401, "session_ended")
 

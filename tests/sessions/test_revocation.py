@@ -96,7 +96,7 @@ def test_no_statement_brings_a_revoked_session_back(sql: Sql, change: str) -> No
     by_logout(sql, session)
     before = session.row(sql)
     with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="a revoked session never comes back"):
-        sql.execute(f"UPDATE sessions SET {change} WHERE id = %s", [session.id])  # type: ignore[arg-type]
+        sql.execute(f"UPDATE sessions SET {change} WHERE id = %s", [session.id])
     assert session.row(sql) == before
 
 
@@ -104,7 +104,7 @@ def test_a_revoked_session_has_a_reason_and_a_living_one_has_none(sql: Sql) -> N
     session = open_session(sql)
     for change in ("revoked_at = now()", "revoked_reason = 'logout'"):
         with pytest.raises(psycopg.errors.CheckViolation):
-            sql.execute(f"UPDATE sessions SET {change} WHERE id = %s", [session.id])  # type: ignore[arg-type]
+            sql.execute(f"UPDATE sessions SET {change} WHERE id = %s", [session.id])
 
 
 @pytest.mark.parametrize("column", ["generation", "idle_expires_at", "absolute_expires_at", "rotated_at", "user_id"])
@@ -114,4 +114,4 @@ def test_no_request_of_a_signed_in_caller_can_touch_what_rotation_keeps(sql: Sql
     with sql.transaction(force_rollback=True):
         sql.execute("SELECT enter(%s, %s, NULL)", [session.user_id, session.id])
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            sql.execute(f"UPDATE sessions SET {column} = {column}")  # type: ignore[arg-type]
+            sql.execute(f"UPDATE sessions SET {column} = {column}")

@@ -1,0 +1,72 @@
+"""Every endpoint that takes a body, with a body it takes. ``test_bodies.py`` proves that none is missing."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from tests.conftest import PASSWORD, Client
+
+ANY_ID = UUID(int=7 << 76 | 2 << 62)
+"""A well-formed id of nothing: what is wrong with a body is told before it is missed."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """``path`` as it is declared; ``valid`` is the least body it takes, None where it may be left out."""
+
+    method: str
+    path: str
+    valid: dict[str, Any] | None
+    for_members: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def sound(self) -> dict[str, Any]:
+        return self.valid or {}
+
+    def send(self, client: Client, content: bytes, media_type: str = "application/json") -> httpx.Response:
+        path = self.path.format(application_id=ANY_ID, metric="exports")
+        return client(self.method, path, content=content, headers={"Content-Type": media_type} if media_type else {})
+
+    def send_json(self, client: Client, body: object) -> httpx.Response:
+        return client(self.method, self.path.format(application_id=ANY_ID, metric="exports"), json=body)
+
+
+ENDPOINTS = [
+    Endpoint("POST", "/api/auth/register", {"email": "who@example.com", "password": PASSWORD}, for_members=False),
+    Endpoint("POST", "/api/auth/login", {"email": "who@example.com", "password": PASSWORD}, for_members=False),
+    Endpoint("POST", "/api/auth/refresh", None, for_members=False),
+    Endpoint("POST", "/api/auth/logout", None, for_members=False),
+    Endpoint("POST", "/api/auth/logout-all", None),
+    Endpoint("PATCH", "/api/profile", None),
+    Endpoint("POST", "/api/applications", {"company": "Contoso", "position": "Engineer"}),
+    Endpoint("PATCH", "/api/applications/{application_id}", None),
+    Endpoint("POST", "/api/quotas/{metric}/consume", None),
+    Endpoint("POST", "/api/quotas/{metric}/reserve", {"key": "k"}),
+]
+
+every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
+every_member_endpoint = pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.for_members], ids=str)
+
+
+def properties(document: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
+    """The fields of an endpoint's body, as the OpenAPI document describes them."""
+    body = document["paths"][endpoint.path][endpoint.method.lower()]["requestBody"]
+    _, _, name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")
+    found: dict[str, Any] = document["components"]["schemas"][name]["properties"]
+    return found
+
+
+def texts(document: dict[str, Any], endpoint: Endpoint) -> list[str]:
+    """Those of its fields that take any text."""
+
+    def is_text(schema: dict[str, Any]) -> bool:
+        kinds = schema.get("anyOf", [schema])
+        return any(kind.get("type") == "string" and not kind.keys() & {"enum", "const"} for kind in kinds)
+
+    return [name for name, schema in properties(document, endpoint).items() if is_text(schema)]

@@ -1,0 +1,335 @@
+"""Passwords: how they are hashed, how long they are, and that a refusal costs and says the same for everybody."""
+
+import asyncio
+import json
+import secrets
+import threading
+import time
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+
+from shared import connections
+from shared.errors import Overloaded
+from shared.security import passwords
+from tests.conftest import PASSWORD, Client, Person
+from tests.sessions.rows import Sql, disable
+from tests.sessions.together import at_once
+
+WRONG = "a password that is wrong"
+CHEAPER = PasswordHasher(time_cost=1, memory_cost=8_192, parallelism=1)
+COMPOSED, DECOMPOSED = "\u00e9", "e\u0301"
+
+
+def new_email() -> str:
+    return f"{secrets.token_hex(8)}@example.com"
+
+
+def log_in(client: Client, email: str, password: str = PASSWORD) -> httpx.Response:
+    return client.post("/api/auth/login", {"email": email, "password": password})
+
+
+def register(client: Client, password: str, email: str | None = None) -> httpx.Response:
+    return client.post("/api/auth/register", {"email": email or new_email(), "password": password})
+
+
+def stored_hash(sql: Sql, user_id: str) -> str:
+    found = sql.execute("SELECT password_hash FROM users WHERE id = %s", [user_id]).fetchone()
+    assert found
+    return str(found[0])
+
+
+def store_hash(sql: Sql, user_id: str, password_hash: str | None) -> None:
+    sql.execute("UPDATE users SET password_hash = %s WHERE id = %s", [password_hash, user_id])
+
+
+# ---------------------------------------------------------------- how they are hashed
+
+
+def test_a_password_is_kept_as_argon2id_with_the_cost_that_is_documented(person: Person, sql: Sql) -> None:
+    found = stored_hash(sql, person.id)
+    assert found.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert PASSWORD not in found
+
+
+def test_one_password_of_two_people_is_kept_differently(new_person: Callable[..., Person], sql: Sql) -> None:
+    one, two = new_person(), new_person()
+    assert stored_hash(sql, one.id) != stored_hash(sql, two.id)
+
+
+def test_what_is_verified_when_there_is_no_account_costs_as_much_as_an_account(environment: dict[str, str]) -> None:
+    assert extract_parameters(passwords.NOBODY) == extract_parameters(passwords.HASHER.hash(PASSWORD))
+    assert not passwords.is_outdated(passwords.NOBODY)
+
+
+def test_a_hash_of_another_cost_is_replaced_at_the_next_login(person: Person, sql: Sql) -> None:
+    store_hash(sql, person.id, CHEAPER.hash(PASSWORD))
+    assert log_in(person, person.email).status_code == 200
+    renewed = stored_hash(sql, person.id)
+    assert extract_parameters(renewed) == extract_parameters(passwords.NOBODY)
+    assert log_in(person, person.email).status_code == 200
+    assert stored_hash(sql, person.id) == renewed
+
+
+def test_a_wrong_password_replaces_no_hash(person: Person, sql: Sql) -> None:
+    old = CHEAPER.hash(PASSWORD)
+    store_hash(sql, person.id, old)
+    assert log_in(person, person.email, WRONG).status_code == 401
+    assert stored_hash(sql, person.id) == old
+
+
+@pytest.mark.parametrize("kept", ["", "x", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", PASSWORD, None], ids=str)
+def test_what_is_no_hash_lets_nobody_in(person: Person, sql: Sql, kept: str | None) -> None:
+    store_hash(sql, person.id, kept)
+    refused = log_in(person, person.email)
+    assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
+
+
+# ---------------------------------------------------------------- what a password may be
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["x" * 10, "x" * 128, "\U0001f511" * 10, "\U0001f511" * 128, COMPOSED * 128, " " * 10, "12 45 78 0", "\u6f22" * 10],
+    ids=["10", "128", "10 keys", "128 keys", "128 accents", "blanks", "digits", "CJK"],
+)
+def test_ten_to_128_characters_are_a_password_whatever_they_are(client: Client, password: str) -> None:
+    email = new_email()
+    assert register(client, password, email).status_code == 201
+    assert log_in(client, email, password).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["x", "x" * 9, "x" * 129, "\U0001f511" * 9, "\U0001f511" * 129],
+    ids=["1", "9", "129", "9 keys", "129 keys"],
+)
+def test_a_password_too_short_or_too_long_is_refused(client: Client, password: str) -> None:
+    refused = register(client, password)
+    assert refused.status_code == 422
+    assert refused.json()["errors"] == [
+        {"field": "password", "code": "password_length", "message": "must have 10 to 128 characters"}
+    ]
+
+
+def test_the_least_length_is_a_setting(start_app: Callable[..., str]) -> None:
+    client = Client(start_app(PASSWORD_MIN_LENGTH="15"))
+    assert register(client, "x" * 14).status_code == 422
+    assert register(client, "x" * 15).status_code == 201
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (f"caf{COMPOSED} au lait", f"caf{DECOMPOSED} au lait"),
+        (f"caf{DECOMPOSED} au lait", f"caf{COMPOSED} au lait"),
+        ("\u1100\u1161" * 10, "\uac00" * 10),
+        ("\u212b" * 10, "\u00c5" * 10),
+    ],
+    ids=["composed first", "decomposed first", "Hangul", "Angstrom"],
+)
+def test_a_password_is_the_same_however_a_keyboard_composes_it(client: Client, first: str, then: str) -> None:
+    assert first != then
+    email = new_email()
+    assert register(client, first, email).status_code == 201
+    assert [log_in(client, email, typed).status_code for typed in (first, then)] == [200, 200]
+
+
+def test_what_only_looks_alike_is_another_password(client: Client) -> None:
+    """NFC and not NFKC: a ligature is not its letters, nor a wide letter a narrow one."""
+    email = new_email()
+    assert register(client, "o\ufb03ce hours", email).status_code == 201
+    assert log_in(client, email, "office hours").status_code == 401
+
+
+@pytest.mark.parametrize(("times", "status"), [(9, 422), (10, 201), (128, 201), (129, 422)])
+def test_a_password_is_as_long_however_a_keyboard_composes_it(client: Client, times: int, status: int) -> None:
+    """Counted as it is hashed. Or else a tablet could not type what a computer made, or made too short a one."""
+    for character in (COMPOSED, DECOMPOSED):
+        assert unicodedata.normalize("NFC", character * times) == COMPOSED * times
+        assert register(client, character * times).status_code == status, character
+
+
+# ---------------------------------------------------------------- the same for everybody
+
+
+@dataclass
+class Work:
+    """What a login made the app do."""
+
+    verified: list[str] = field(default_factory=list)
+    hashed: int = 0
+    at_once: int = 0
+    most_at_once: int = 0
+    round_trips: int = 0
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    """Counts the app's work as it does it."""
+    counted = Work()
+    lock = threading.Lock()
+    hasher, exchange = passwords.HASHER, connections.Connection.exchange
+
+    class CountingHasher(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Any:  # noqa: A002 - as it is called there
+            with lock:
+                counted.verified.append(str(hash))
+                counted.at_once += 1
+                counted.most_at_once = max(counted.most_at_once, counted.at_once)
+            try:
+                return super().verify(hash, password)
+            finally:
+                with lock:
+                    counted.at_once -= 1
+
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            counted.hashed += 1
+            return super().hash(password, salt=salt)
+
+    async def counting_exchange(self: connections.Connection, *args: Any) -> Any:
+        counted.round_trips += 1
+        return await exchange(self, *args)
+
+    same_cost = CountingHasher(hasher.time_cost, hasher.memory_cost, hasher.parallelism)
+    monkeypatch.setattr(passwords, "HASHER", same_cost)
+    monkeypatch.setattr(connections.Connection, "exchange", counting_exchange)
+    return counted
+
+
+def without_account(person: Person, sql: Sql) -> tuple[str, str]:
+    return new_email(), PASSWORD
+
+
+def with_wrong_password(person: Person, sql: Sql) -> tuple[str, str]:
+    return person.email, WRONG
+
+
+def when_disabled(person: Person, sql: Sql) -> tuple[str, str]:
+    disable(sql, person.id)
+    return person.email, PASSWORD
+
+
+def when_disabled_and_wrong(person: Person, sql: Sql) -> tuple[str, str]:
+    disable(sql, person.id)
+    return person.email, WRONG
+
+
+def without_password(person: Person, sql: Sql) -> tuple[str, str]:
+    store_hash(sql, person.id, None)
+    return person.email, PASSWORD
+
+
+def with_no_address(person: Person, sql: Sql) -> tuple[str, str]:
+    return "nobody", PASSWORD
+
+
+REFUSED = [
+    without_account,
+    with_wrong_password,
+    when_disabled,
+    when_disabled_and_wrong,
+    without_password,
+    with_no_address,
+]
+
+
+def test_every_refused_login_says_the_same(new_person: Callable[..., Person], sql: Sql) -> None:
+    """To the letter, in status, header and body: nothing tells whether there is such an account."""
+    told = set()
+    for prepare in REFUSED:
+        person = new_person()
+        person.headers["X-Request-Id"] = "the-same-one"
+        answer = log_in(person, *prepare(person, sql))
+        headers = tuple(field for field in answer.headers.multi_items() if field[0] != "date")
+        told.add((answer.status_code, headers, answer.text))
+    ((status, headers, text),) = told
+    assert (status, ("www-authenticate", "Bearer") in headers) == (401, True)
+    assert json.loads(text)["code"] == "invalid_credentials"
+
+
+@pytest.mark.parametrize("prepare", REFUSED)
+def test_every_refused_login_costs_the_same(
+    person: Person, sql: Sql, work: Work, prepare: Callable[[Person, Sql], tuple[str, str]]
+) -> None:
+    """One password verified, at one and the same cost, and one round trip: nothing to measure from outside."""
+    email, password = prepare(person, sql)
+    assert log_in(person, email, password).status_code == 401
+    assert [extract_parameters(stored) for stored in work.verified] == [extract_parameters(passwords.NOBODY)]
+    assert (work.hashed, work.round_trips) == (0, 1)
+
+
+def test_a_good_login_verifies_once_and_takes_two_round_trips(person: Person, work: Work) -> None:
+    assert log_in(person, person.email).status_code == 200
+    assert (len(work.verified), work.hashed, work.round_trips) == (1, 0, 2)
+
+
+def test_an_attempt_over_the_limit_costs_no_hash(person: Person, work: Work) -> None:
+    for _ in range(10):
+        log_in(person, person.email, WRONG)
+    assert log_in(person, person.email, WRONG).status_code == 429
+    assert (len(work.verified), work.round_trips) == (10, 11)
+
+
+# ---------------------------------------------------------------- what happens meanwhile
+
+
+@pytest.mark.parametrize("change", ["password_hash = 'changed'", "disabled_at = now()"])
+def test_a_login_ends_when_the_account_changes_while_its_password_is_verified(
+    person: Person, sql: Sql, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    class Meanwhile(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Any:  # noqa: A002 - as it is called there
+            sql.execute(f"UPDATE users SET {change} WHERE id = %s", [person.id])
+            return super().verify(hash, password)
+
+    monkeypatch.setattr(passwords, "HASHER", Meanwhile())
+    refused = log_in(person, person.email)
+    assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
+    assert sql.execute("SELECT count(*) FROM sessions WHERE user_id = %s", [person.id]).fetchone() == (1,)
+
+
+def test_passwords_are_hashed_a_few_at_a_time_while_others_are_served(person: Person, work: Work) -> None:
+    seats = passwords._bench().seats
+    logins = [partial(log_in, person, person.email) for _ in range(seats * 4)]
+    answers = at_once(*logins[:10])
+    assert {answer.status_code for answer in answers} == {200}
+    assert 1 <= work.most_at_once <= seats
+
+
+def test_when_too_many_wait_the_next_one_is_told_to_come_back(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = passwords._bench()
+    monkeypatch.setattr(bench, "waiting", bench.seats * passwords.QUEUE)
+    for answer in (log_in(person, person.email), log_in(person, new_email()), register(person, PASSWORD)):
+        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+        assert answer.headers["retry-after"] == "2"
+    assert person.get("/api/profile").status_code == 200
+    monkeypatch.undo()
+    assert log_in(person, person.email).status_code == 200
+
+
+def test_the_queue_is_as_long_as_it_may_be_and_empties(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "QUEUE", 3)
+    bench, gate = passwords._bench(), threading.Event()
+
+    async def crowd() -> list[Any]:
+        room = bench.seats * 3
+        inside = [asyncio.create_task(passwords._compute(gate.wait)) for _ in range(room)]
+        await asyncio.sleep(0)
+        assert bench.waiting == room
+        with pytest.raises(Overloaded):
+            await passwords._compute(time.time)
+        gate.set()
+        return await asyncio.gather(*inside)
+
+    assert all(asyncio.run(crowd()))
+    assert bench.waiting == 0

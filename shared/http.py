@@ -182,6 +182,9 @@ def endpoint(
         public_cache: seconds for which anybody may keep the answer.
     """
 
+    if not isinstance(access, Access):
+        raise TypeError(f"@endpoint must say first who may call it: @endpoint({' or '.join(RULES)}), not {access!r}")
+
     def decorate(handler: Handler) -> Function:
         spec = _declaration(handler, access, status, location, raises, accepts, public_cache)
 
@@ -417,6 +420,7 @@ def _matches(if_none_match: str | None, tag: str) -> bool:
 
 ALLOWED = "caller, body, query, retry, versions, call, and the names in the path"
 PATH_TYPES = (UUID, str)
+RULES = ("anyone", "member", 'role("admin")')
 
 
 def _declaration(
@@ -434,8 +438,6 @@ def _declaration(
             "async def rename_thing(caller: Caller, thing_id: UUID, body: ThingChanges) -> Document[Thing]"
         )
 
-    if not isinstance(access, Access):
-        raise wrong("@endpoint must say first who may call it: anyone, member or role(...)")
     if not inspect.iscoroutinefunction(handler):
         raise wrong("handlers are async")
     if not (handler.__doc__ or "").strip():

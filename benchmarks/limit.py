@@ -27,7 +27,7 @@ from psycopg_pool import AsyncConnectionPool  # type: ignore[import-not-found, u
 URL = os.environ.get("DATABASE_URL", "")
 KEY = os.environ.get("JWT_SECRET", "").encode()
 CONNECTIONS = 8
-LIFE = 900
+LIFE = 3600
 HEADER = urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
 HASHER = PasswordHasher()
 

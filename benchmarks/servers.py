@@ -41,6 +41,7 @@ FROM users, generate_series(1, %(applications)s) AS n;
 SETTINGS = {
     "JWT_SECRET": "known to everybody who reads the benchmarks",
     "DATABASE_POOL_SIZE": str(limit.CONNECTIONS),
+    "ACCESS_TOKEN_SECONDS": str(limit.LIFE),  # so that no run outlives its tokens
     # High enough never to refuse; every attempt is counted all the same.
     "LOGIN_LIMIT_ACCOUNT": "1000000/300",
     "LOGIN_LIMIT_ADDRESS": "1000000/300",

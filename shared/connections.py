@@ -93,19 +93,24 @@ class Connection:
             self._unwatch()
             return
         try:
-            self.pg.consume_input()
-            while not self.pg.is_busy():
-                result = self.pg.get_result()
-                if result is None:
-                    answer, results = self._answer, self._results
-                    self._answer, self._results = None, []
-                    self.used_at = monotonic()
-                    if not answer.done():
-                        answer.set_result(results)
-                    return
-                self._results.append(result)
+            # Twice, because uvloop calls but once when the server's last words and its hang-up arrive together.
+            for _ in range(2):
+                self.pg.consume_input()
+                while not self.pg.is_busy():
+                    result = self.pg.get_result()
+                    if result is None:
+                        self._deliver()
+                        return
+                    self._results.append(result)
         except psycopg.OperationalError as broken:
             self._break(broken)
+
+    def _deliver(self) -> None:
+        answer, results = self._answer, self._results
+        self._answer, self._results = None, []
+        self.used_at = monotonic()
+        if answer is not None and not answer.done():
+            answer.set_result(results)
 
     def _glance(self, give_up_at: float) -> None:
         """Look at a socket that has been silent for a while: uvloop tells nobody of one that was reset."""

@@ -9,8 +9,10 @@ url: str = context.config.attributes["url"]
 engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
 
 with engine.begin() as connection:
-    # The role's own statement_timeout is meant for requests; a migration may take as long as it needs.
-    connection.exec_driver_sql("SELECT set_config('statement_timeout', '0', true)")
+    # The role's own timeouts are meant for requests; a migration may take, and wait, as long as it needs.
+    connection.exec_driver_sql(
+        "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)"
+    )
     # Two deployments that migrate at once take turns. The number only has to be ours.
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7411202601)")
     context.configure(connection=connection)

@@ -138,9 +138,8 @@ def test_a_wrong_declaration_is_told_and_shown_the_right_one(access: Access, han
 
 @pytest.mark.parametrize("access", [None, "member", True, {"role": "admin"}, Access])
 def test_an_endpoint_says_who_may_call_it(access: Any) -> None:
-    with pytest.raises(TypeError, match=r"who may call it: anyone, member or role\(\.\.\.\)") as raised:
+    with pytest.raises(TypeError, match=r'who may call it: @endpoint\(anyone or member or role\("admin"\)\)'):
         endpoint(access)(rename_thing)
-    assert str(raised.value).endswith(RIGHT)
 
 
 def test_there_is_no_default_for_who_may_call_it() -> None:

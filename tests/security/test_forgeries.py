@@ -273,6 +273,11 @@ def test_the_key_that_a_public_key_belongs_to_signs(
     assert offline_es256.get("/api/profile", headers=bearer(issued)).status_code == 503
 
 
+def test_a_token_that_names_no_key_is_verified_with_the_one_of_its_algorithm(offline_es256: Client) -> None:
+    """There the secret comes second."""
+    assert offline_es256.get("/api/profile", headers=bearer(headed())).status_code == 503
+
+
 def test_a_key_that_was_not_configured_signs_nothing(
     offline_es256: Client, offline: Client, configure: Callable[..., None]
 ) -> None:

@@ -57,15 +57,7 @@ class OpenSession:
 
     def age(self, sql: Sql, by: timedelta) -> None:
         """Let time pass for this session."""
-        sql.execute(
-            """
-            UPDATE sessions SET created_at = created_at - %(by)s, rotated_at = rotated_at - %(by)s,
-                idle_expires_at = idle_expires_at - %(by)s, absolute_expires_at = absolute_expires_at - %(by)s,
-                refreshes_reset_at = refreshes_reset_at - %(by)s
-            WHERE id = %(id)s
-            """,
-            {"by": by, "id": self.id},
-        )
+        pass_time(sql, by, [self.id])
 
     def alarms(self, sql: Sql) -> list[tuple[Any, ...]]:
         """The audit events about this session: each one's name, user and facts."""
@@ -84,7 +76,14 @@ def add_user(sql: Sql, *, role: str = "user") -> UUID:
     )
 
 
-def open_session(sql: Sql, user_id: UUID | None = None, *, role: str = "user") -> OpenSession:
+def open_session(
+    sql: Sql,
+    user_id: UUID | None = None,
+    *,
+    role: str = "user",
+    idle: timedelta = IDLE,
+    absolute: timedelta = ABSOLUTE,
+) -> OpenSession:
     """A session as login opens it; of a new account, unless one is given."""
     user_id = user_id or add_user(sql, role=role)
     opened = sql.execute(
@@ -92,9 +91,22 @@ def open_session(sql: Sql, user_id: UUID | None = None, *, role: str = "user") -
         INSERT INTO sessions (user_id, idle_expires_at, absolute_expires_at)
         VALUES (%s, now() + %s, now() + %s) RETURNING id
         """,
-        [user_id, IDLE, ABSOLUTE],
+        [user_id, idle, absolute],
     )
     return OpenSession(user_id, _id(opened), role)
+
+
+def pass_time(sql: Sql, by: timedelta, sessions: list[UUID]) -> None:
+    """Move every time of these sessions back by as much."""
+    sql.execute(
+        """
+        UPDATE sessions SET created_at = created_at - %(by)s, rotated_at = rotated_at - %(by)s,
+            idle_expires_at = idle_expires_at - %(by)s, absolute_expires_at = absolute_expires_at - %(by)s,
+            refreshes_reset_at = refreshes_reset_at - %(by)s
+        WHERE id = ANY(%(sessions)s)
+        """,
+        {"by": by, "sessions": sessions},
+    )
 
 
 def disable(sql: Sql, user_id: UUID | str) -> None:

@@ -13,6 +13,7 @@ NOWHERE = [
     "/api/nothing",
     "/api/applications/x/y",
     "/api//applications",
+    "/api/quotas//consume",
     "//api/applications",
     "/health/live",
     "/healthz",

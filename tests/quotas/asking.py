@@ -70,6 +70,11 @@ def stay_clear_of_midnight(*, by: float = 20) -> None:
         time.sleep(left + 0.1)
 
 
+def hold(sql: SQL, metric: str) -> None:
+    """From here to the end of the transaction whoever changes the counter waits."""
+    sql.execute("SELECT FROM quota_usage WHERE metric = %s FOR UPDATE", [metric])
+
+
 def waiting(sql: SQL) -> list[int]:
     """The backends that wait for a lock of ours."""
     rows = sql.execute("SELECT pid FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Person
 from tests.processes import eventually
-from tests.quotas.asking import SQL, commit, consume, expire, reserve, reserved, standing, waiting
+from tests.quotas.asking import SQL, commit, consume, expire, hold, reserve, reserved, standing, waiting
 from tests.quotas.conftest import NewMetric, NewProcess, SamePerson
 
 
@@ -44,11 +44,6 @@ def test_nobody_need_commit_what_a_dead_process_reserved(
     assert consume(person, metric).status_code == 429
     expire(sql, reservation)
     assert consume(person, metric, 5).status_code == 200
-
-
-def hold(sql: SQL, metric: str) -> None:
-    """From here to the end of the transaction whoever changes the counter waits."""
-    sql.execute("SELECT FROM quota_usage WHERE metric = %s FOR UPDATE", [metric])
 
 
 def test_a_reserve_whose_process_was_killed_may_be_sent_again(

@@ -16,7 +16,20 @@ import psycopg
 import pytest
 
 from tests.conftest import Person
-from tests.quotas.asking import SQL, commit, consume, expire, quota, release, reserve, reserved, standing
+from tests.processes import eventually
+from tests.quotas.asking import (
+    SQL,
+    commit,
+    consume,
+    expire,
+    hold,
+    quota,
+    release,
+    reserve,
+    reserved,
+    standing,
+    waiting,
+)
 from tests.quotas.conftest import NewMetric, SamePerson
 
 LIMIT = 10
@@ -88,6 +101,28 @@ def test_one_key_sent_by_many_at_once_counts_once(person: Person, new_metric: Ne
     assert sum(standing(person, metric)) == LIMIT
 
 
+@pytest.mark.parametrize("kind", ["consume", "reserve"])
+def test_one_key_sent_again_before_the_first_is_done_counts_once(
+    person: Person, new_metric: NewMetric, sql: SQL, kind: str
+) -> None:
+    metric = new_metric(LIMIT)
+    consume(person, metric)
+    body = {"units": LIMIT - 1, "key": "k"}
+    with ThreadPoolExecutor(4) as threads:
+        with sql.transaction():
+            hold(sql, metric)
+            answers = [threads.submit(person.post, f"/api/quotas/{metric}/{kind}", body) for _ in range(4)]
+            eventually(lambda: all_waiting(sql) >= 4, within=4)
+        assert {answer.result().status_code for answer in answers} == {200 if kind == "consume" else 201}
+    assert sum(standing(person, metric)) == LIMIT
+
+
+def all_waiting(sql: SQL) -> int:
+    """How many backends wait for somebody."""
+    ((backends,),) = sql.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchall()
+    return int(backends)
+
+
 @pytest.mark.parametrize("settle", [commit, release])
 def test_a_reservation_settled_by_many_at_once_is_settled_once(
     person: Person, new_metric: NewMetric, settle: Callable[[Person, str], httpx.Response]
@@ -157,6 +192,24 @@ def test_a_commit_at_the_very_moment_of_expiry_never_exceeds_the_limit(
             claimed = claim.result()
         assert (committed == 200) != claimed
         assert standing(person, metric) == (1, 0)
+
+
+def test_a_commit_that_had_to_wait_is_judged_by_the_clock_and_not_by_when_it_was_sent(
+    person: Person, new_metric: NewMetric, sql: SQL
+) -> None:
+    metric = new_metric(1)
+    reservation = reserved(person, metric, "k", ttl_seconds=2)
+    with ThreadPoolExecutor(1) as thread:
+        with sql.transaction():
+            hold(sql, metric)
+            answer = thread.submit(commit, person, reservation)
+            eventually(lambda: bool(waiting(sql)))
+            sql.execute("SELECT pg_sleep(2)")
+            # Over: whoever comes now finds the unit free, and takes it while the commit still waits.
+            sql.execute("UPDATE quota_usage SET used = used + 1 WHERE metric = %s", [metric])
+        refused = answer.result()
+    assert (refused.status_code, refused.json()["code"]) == (409, "reservation_expired")
+    assert standing(person, metric) == (1, 0)
 
 
 def until_it_is_over(person: Person, metric: str, sql: SQL, reservation: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from shared import settings
-from shared.security import access_tokens, keys
+from shared.security import access_tokens, keys, passwords
 from tests.conftest import Client
 from tests.processes import AppProcess, free_port
 from tests.security.forge import new_pem
@@ -50,7 +50,15 @@ def offline_es256(start_without_database: Callable[..., Client], es256_key: str)
     return start_without_database(JWT_PRIVATE_KEYS=es256_key)
 
 
-CACHES = (settings.current, keys.keyring, keys.refresh_keys, access_tokens._prove, access_tokens._header)
+CACHES = (
+    settings.current,
+    keys.keyring,
+    keys.refresh_keys,
+    access_tokens._prove,
+    access_tokens._header,
+    passwords._bench,
+)
+"""All that is read from the settings once."""
 
 
 @pytest.fixture

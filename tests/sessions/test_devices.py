@@ -44,7 +44,7 @@ def test_a_device_is_shown_with_what_is_known_of_it(person: Person) -> None:
         "current",
     }
     assert (device["device_name"], device["user_agent"]) == ("Ada's laptop", "Engine/1.0 (analytical)")
-    assert (device["ip"], device["current"]) == (str(ip_address(address)), False)
+    assert (ip_address(device["ip"]), device["current"]) == (ip_address(address), False)
 
 
 def test_only_the_session_that_asks_is_the_current_one(client: Client, sql: Sql) -> None:

@@ -113,7 +113,8 @@ def test_a_window_that_is_over_begins_anew(person: Person, log_in: Door, sql: Sq
     bucket = Bucket("login-account", person.email, Limit(hits=10, seconds=WINDOW)).name
     sql.execute("UPDATE rate_limits SET reset_at = now() WHERE bucket = %s", [bucket])
     assert log_in(person.email, PASSWORD).status_code == 200
-    assert [log_in(person.email).status_code for _ in range(11)] == [401] * 10 + [429]
+    assert log_in(person.email).status_code == 401
+    assert failures(sql, "login-account", person.email) == 1
 
 
 def test_an_account_that_is_full_is_full_however_its_address_is_spelt(log_in: Door) -> None:
@@ -174,25 +175,11 @@ def test_an_attempt_refused_for_its_account_does_not_fill_the_address(log_in: Do
 
 
 def test_one_network_of_64_bits_is_one_address(log_in: Door) -> None:
-    network = f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}"
-    answers = [log_in(new_email(), address=f"{network}::{number:x}") for number in range(11)]
+    site = f"2001:db8:{secrets.token_hex(2)}"
+    answers = [log_in(new_email(), address=f"{site}:a::{number:x}") for number in range(11)]
+    assert [answer.status_code for answer in answers[:-1]] == [401] * 10
     assert_limited(answers[-1], "login-address")
-    assert log_in(new_email(), address=f"{network[:-4]}{int(network[-4:], 16) ^ 1:04x}::1").status_code == 401
-
-
-@pytest.mark.parametrize(
-    ("address", "counted"),
-    [
-        ("203.0.113.7", "203.0.113.7"),
-        ("::ffff:203.0.113.7", "203.0.113.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:DB8:1:2::", "2001:db8:1:2::/64"),
-        (None, "unknown"),
-        ("nonsense", "unknown"),
-    ],
-)
-def test_an_address_is_counted_as_what_one_caller_controls(address: str | None, counted: str) -> None:
-    assert network(address) == counted
+    assert log_in(new_email(), address=f"{site}:b::1").status_code == 401
 
 
 # ---------------------------------------------------------------- at once, and altogether

@@ -225,7 +225,7 @@ def test_whatever_happens_to_sessions_the_invariants_hold(start_app: Callable[..
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=50,
+            max_examples=40,
             stateful_step_count=40,
             deadline=None,
             database=None,

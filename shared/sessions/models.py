@@ -39,7 +39,7 @@ class RefreshRequest(Request):
 
 
 class LogoutRequest(Request):
-    """Without a token here, the bearer's session ends, or the cookie's."""
+    """Without a token here, the cookie's session ends, or else the bearer's."""
 
     refresh_token: Token | None = None
 

@@ -37,7 +37,7 @@ REGISTER = statement(
 )
 
 FIND_CREDENTIALS = statement(
-    "SELECT id AS user_id, password_hash, disabled_at IS NULL AS is_active FROM users WHERE email = lower(%(email)s)"
+    "SELECT id AS user_id, password_hash, disabled_at IS NULL AS is_active FROM users WHERE email = %(email)s"
 )
 
 # The hash that was verified must still be the account's: a password changed in between ends this login.

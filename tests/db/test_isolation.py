@@ -1,5 +1,6 @@
 """Whose rows they are: over HTTP on every route, and in the database whatever a statement says."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -67,6 +68,10 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         ada.bear(ada.post("/api/auth/refresh", {"refresh_token": ada.refresh_token}).json())
     assert ada.post("/api/auth/refresh", {"refresh_token": stolen}).status_code == 401  # an audit event
     ada.bear(ada.post("/api/auth/login", {"email": ada.email, "password": ada.password}).json())
+    sql.execute(
+        "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
+        [secrets.token_bytes(32), ada.id],
+    )
     assert all(rows_of(sql, ada).values()), "a new table: give Ada a row in it, here"
     return ada
 
@@ -292,7 +297,8 @@ def test_a_tenant_cannot_give_its_row_to_somebody_else(
         "SELECT password_hash FROM users",
         "SELECT generation FROM sessions",
         "SELECT revoked_reason FROM sessions",
-        "SELECT * FROM audit_events",
+        "SELECT * FROM challenges",
+        "UPDATE audit_events SET facts = '{}'",
         "SELECT * FROM rate_limits",
         "SELECT * FROM alembic_version",
         "DELETE FROM rate_limits",

@@ -43,7 +43,7 @@ LimitText = Annotated[Limit, BeforeValidator(Limit.parse)]
 
 
 class NamedKey(BaseModel):
-    """32 secret bytes and the id they go by; written ``2026-11:`` and the bytes in Base64 (``openssl rand -base64 32``)."""
+    """32 secret bytes and the id they go by; written ``2026-11:`` and what ``openssl rand -base64 32`` prints."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -89,7 +89,7 @@ def is_outdated(sealed: bytes) -> bool:
 def sealing_keys() -> tuple[SealingKey, ...]:
     """The keys of this process: the first seals, all open.
 
-    Those derived from JWT_SECRET stay among them when SEALING_KEYS is set, or else setting it would lose what is sealed.
+    Those derived from JWT_SECRET stay among them when SEALING_KEYS is set, or setting it would lose what is sealed.
     """
     configured = settings.current().sealing_keys
     # No id that can be configured begins with a tilde.

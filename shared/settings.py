@@ -1,6 +1,9 @@
 """Settings: the environment, read once, checked at start, and never changed afterwards."""
 
+import binascii
 import os
+import re
+from base64 import b64decode
 from functools import lru_cache
 from typing import Annotated, Self
 
@@ -10,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretBytes,
     SecretStr,
     ValidationError,
     field_validator,
@@ -38,6 +42,41 @@ class Limit(BaseModel):
 LimitText = Annotated[Limit, BeforeValidator(Limit.parse)]
 
 
+class NamedKey(BaseModel):
+    """32 secret bytes and the id they go by; written ``2026-11:`` and what ``openssl rand -base64 32`` prints."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    secret: SecretBytes
+
+    @classmethod
+    def parse_all(cls, text: object) -> object:
+        """Keys one after another, separated by commas."""
+        if not isinstance(text, str):
+            return text
+        keys = tuple(cls._parse(part.strip()) for part in text.split(",") if part.strip())
+        if len({key.id for key in keys}) != len(keys):
+            raise ValueError("must give every key an id of its own")
+        return keys
+
+    @classmethod
+    def _parse(cls, text: str) -> "NamedKey":
+        name, _, encoded = text.partition(":")
+        try:
+            secret = b64decode(encoded, validate=True)
+        except (ValueError, binascii.Error):
+            secret = b""
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,32}", name) or len(secret) != 32:
+            raise ValueError("must be keys such as 2026-11:BASE64-OF-32-BYTES, comma-separated")
+        if len(set(secret)) < 16:  # of 32 random bytes, less than once in 10**16 times
+            raise ValueError("must be random: openssl rand -base64 32")
+        return cls(id=name, secret=SecretBytes(secret))
+
+
+NamedKeys = Annotated[tuple[NamedKey, ...], BeforeValidator(NamedKey.parse_all)]
+
+
 class Settings(BaseModel):
     """Every setting the app reads. The name in the environment is the field's in capitals; README.md has the table."""
 
@@ -58,6 +97,12 @@ class Settings(BaseModel):
         None,
         description="PEM private keys one after another: P-256 (ES256) or Ed25519 (EdDSA). The first signs in place of "
         "JWT_SECRET; all verify and are published. Line breaks may be written as \\n.",
+    )
+    sealing_keys: NamedKeys = Field(
+        (),
+        description="Keys that seal what the database keeps and must not read (second factors, mail): `id:key`, "
+        "comma-separated, a key being 32 random bytes in Base64. The first seals, all open. Unless set, derived from "
+        "JWT_SECRET, and lost when that has been changed twice: set it in production.",
     )
     jwt_issuer: str = Field("jobtrail", min_length=1, description="The `iss` claim.")
     jwt_audience: str = Field("jobtrail", min_length=1, description="The `aud` claim.")

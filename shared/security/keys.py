@@ -74,24 +74,30 @@ def keyring() -> Keyring:
     """
     config = settings.current()
     private = config.jwt_private_keys.get_secret_value() if config.jwt_private_keys else ""
-    return Keyring(tuple(map(_asymmetric, _load_pem(private))) + tuple(map(_symmetric, _secrets())))
+    return Keyring(tuple(map(_asymmetric, _load_pem(private))) + tuple(map(_symmetric, secrets())))
 
 
 @lru_cache(maxsize=1)
 def refresh_keys() -> tuple[bytes, ...]:
     """Keys for refresh token tags, newest first: derived, so that no token of one kind can pass for the other."""
-    return tuple(_derive(secret, b"jobtrail refresh token v1") for secret in _secrets())
+    return tuple(_derive(secret, b"jobtrail refresh token v1") for secret in secrets())
 
 
 def bucket_key() -> bytes:
     """The key under which addresses and accounts are digested before they become rate limit buckets."""
-    return _derive(_secrets()[0], b"jobtrail rate limit bucket v1")
+    return _derive(secrets()[0], b"jobtrail rate limit bucket v1")
 
 
-def _secrets() -> list[bytes]:
+def secrets() -> list[bytes]:
+    """JWT_SECRET and the one before it, newest first."""
     config = settings.current()
-    secrets = (config.jwt_secret, config.jwt_secret_previous)
-    return [secret.get_secret_value().encode() for secret in secrets if secret]
+    both = (config.jwt_secret, config.jwt_secret_previous)
+    return [secret.get_secret_value().encode() for secret in both if secret]
+
+
+def secret_id(secret: bytes) -> str:
+    """A name for a secret, which tells nothing of it."""
+    return _derive(secret, b"jobtrail key id v1").hex()[:16]
 
 
 def _derive(secret: bytes, purpose: bytes) -> bytes:
@@ -100,7 +106,7 @@ def _derive(secret: bytes, purpose: bytes) -> bytes:
 
 
 def _symmetric(secret: bytes) -> Key:
-    return Key("HS256", _derive(secret, b"jobtrail key id v1").hex()[:16], secret, secret)
+    return Key("HS256", secret_id(secret), secret, secret)
 
 
 def _asymmetric(private: "PrivateKey") -> Key:

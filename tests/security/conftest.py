@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from shared import settings
-from shared.security import access_tokens, keys, passwords
+from shared.security import access_tokens, keys, passwords, sealing
 from tests.conftest import Client
 from tests.processes import AppProcess, free_port
 from tests.security.forge import new_pem
@@ -54,6 +54,7 @@ CACHES = (
     settings.current,
     keys.keyring,
     keys.refresh_keys,
+    sealing.sealing_keys,
     access_tokens._prove,
     access_tokens._header,
     passwords._bench,

@@ -124,6 +124,20 @@ class Settings(BaseModel):
     )
     login_limit_total: LimitText = Field(Limit(hits=1000, seconds=300), description="Failed logins altogether.")
     refresh_limit_session: LimitText = Field(Limit(hits=300, seconds=300), description="Refreshes of one session.")
+    passkey_rp_id: str | None = Field(
+        None,
+        description="The domain passkeys belong to, with all that is under it: `example.com`. Whoever changes it loses "
+        "every passkey. Unless set, the host of the first of ALLOWED_ORIGINS, or `localhost`.",
+    )
+    passkey_rp_name: str = Field(
+        "Jobtrail", min_length=1, max_length=64, description="What people are told that a passkey is for."
+    )
+    passkey_limit_address: LimitText = Field(
+        Limit(hits=10, seconds=300), description="Failed sign-ins with a passkey from one address."
+    )
+    passkey_begin_limit_address: LimitText = Field(
+        Limit(hits=60, seconds=300), description="Sign-ins with a passkey begun from one address."
+    )
     trusted_proxy_hops: int = Field(
         0,
         ge=0,
@@ -151,6 +165,14 @@ class Settings(BaseModel):
             if scheme not in ("https", "http") or not host or "/" in host or "*" in host or origin != origin.lower():
                 raise ValueError("must be origins such as https://app.example.com, without a path or a wildcard")
         return origins
+
+    @field_validator("passkey_rp_id")
+    @classmethod
+    def _domain(cls, domain: str | None) -> str | None:
+        label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+        if domain not in (None, "localhost") and not re.fullmatch(rf"({label}\.)+[a-z]{label}", domain):
+            raise ValueError("must be a domain such as example.com, in lower case, without scheme or port")
+        return domain
 
     @model_validator(mode="after")
     def _sane(self) -> Self:

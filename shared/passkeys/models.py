@@ -123,10 +123,10 @@ class CreationOptions(_ForBrowser):
     rp: RelyingPartyEntity
     user: UserEntity
     challenge: str
-    pub_key_cred_params: Annotated[list[CredentialParameters], Field(default_factory=_accepted)]
+    pub_key_cred_params: list[CredentialParameters] = Field(default_factory=_accepted)
     timeout: int = TIMEOUT
     exclude_credentials: list[CredentialDescriptor]
-    authenticator_selection: Annotated[AuthenticatorSelection, Field(default_factory=AuthenticatorSelection)]
+    authenticator_selection: AuthenticatorSelection = Field(default_factory=AuthenticatorSelection)
     attestation: Literal["none"] = "none"
 
 
@@ -229,7 +229,10 @@ class Proof:
     is_backed_up: bool
 
     def params(self) -> Mapping[str, Any]:
-        """Parameters for ``use_passkey(%(passkey_id)s, %(passkey_sign_count)s, %(passkey_is_backed_up)s)``."""
+        """Parameters for ``use_passkey(%(passkey_id)s, %(passkey_sign_count)s, %(passkey_is_backed_up)s)``.
+
+        Call it once: in a WHERE it would run for every row.
+        """
         return {
             "passkey_id": self.passkey_id,
             "passkey_sign_count": self.sign_count,

@@ -18,6 +18,7 @@ from shared.routes import Route
 from tests.conftest import Person
 from tests.db import walk
 from tests.db.conftest import Errand, caller_of
+from tests.passkeys import ceremonies
 
 Sql = psycopg.Connection[Any]
 Row = dict[str, Any]
@@ -68,6 +69,7 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         ada.bear(ada.post("/api/auth/refresh", {"refresh_token": ada.refresh_token}).json())
     assert ada.post("/api/auth/refresh", {"refresh_token": stolen}).status_code == 401  # an audit event
     ada.bear(ada.post("/api/auth/login", {"email": ada.email, "password": ada.password}).json())
+    ceremonies.new_passkey(ada)
     sql.execute(
         "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
         [secrets.token_bytes(32), ada.id],

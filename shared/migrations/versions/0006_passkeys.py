@@ -132,9 +132,10 @@ CREATE FUNCTION sign_in_with_passkey(
     OUT factors text[])
 LANGUAGE plpgsql AS $$
 DECLARE
+    the_user uuid := use_passkey(the_passkey, the_count, backed_up);
     u users;
 BEGIN
-    SELECT users.* INTO u FROM users WHERE id = use_passkey(the_passkey, the_count, backed_up);
+    SELECT users.* INTO u FROM users WHERE id = the_user;
     IF NOT FOUND THEN
         outcome := 'changed';
         PERFORM audit('sign_in_refused', (SELECT p.user_id FROM passkeys p WHERE p.id = the_passkey),

@@ -365,9 +365,11 @@ def _check(name: str, value: object) -> None:
 def _read(kept: Mapping[str, Any], needed: Iterable[str]) -> dict[str, Fact]:
     facts: dict[str, Fact] = {}
     for name in needed:
-        value = kept.get(name)
-        facts[name] = datetime.fromisoformat(str(value)) if FACTS[name] is datetime else value
-        _check(name, facts[name])
+        value: Any = kept.get(name)
+        if FACTS[name] is datetime:
+            value = datetime.fromisoformat(str(value))
+        _check(name, value)
+        facts[name] = value
     return facts
 
 

@@ -67,6 +67,13 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         ada.bear(ada.post("/api/auth/refresh", {"refresh_token": ada.refresh_token}).json())
     assert ada.post("/api/auth/refresh", {"refresh_token": stolen}).status_code == 401  # an audit event
     ada.bear(ada.post("/api/auth/login", {"email": ada.email, "password": ada.password}).json())
+    sql.execute(  # not due, so that no delivery takes it
+        """
+        INSERT INTO mail_outbox (user_id, recipient, template, sealed, due_at)
+        VALUES (%s, %s, 'password_changed', '', now() + interval '1 day')
+        """,
+        [ada.id, ada.email],
+    )
     assert all(rows_of(sql, ada).values()), "a new table: give Ada a row in it, here"
     return ada
 

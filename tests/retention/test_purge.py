@@ -57,6 +57,16 @@ TABLES = [
         "SELECT ctid FROM quota_entries WHERE user_id = %(owner)s",
     ),
     Table(
+        "mail_outbox",
+        """
+        INSERT INTO mail_outbox (user_id, recipient, template, state, settled_at)
+        SELECT %(owner)s, 'ada@example.com', 'password_changed', state,
+               now() - CASE state WHEN 'sent' THEN interval '30 days' ELSE interval '90 days' END - %(over)s
+        FROM (SELECT CASE n %% 2 WHEN 0 THEN 'sent' ELSE 'dead' END AS state FROM generate_series(1, %(rows)s) n) AS made
+        """,
+        "SELECT ctid FROM mail_outbox WHERE user_id = %(owner)s",
+    ),
+    Table(
         "rate_limits",
         """
         INSERT INTO rate_limits (bucket, hits, reset_at)

@@ -34,7 +34,7 @@ URL = re.compile(r"https?://[^\s<>\"]+")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the front end: what it asks for (names and types of inputs), and where it posts that and the token from its address."""
+    """A page of the front end: its inputs (name and type), and where it posts them and its address's token."""
 
     title: str
     button: str = ""

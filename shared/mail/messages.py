@@ -19,6 +19,9 @@ PURPOSE = "mail"
 LONGEST_VALUE = 120
 """Characters of a fact that are shown: a device may call itself anything."""
 
+ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f<>@]+@[^\s\x00-\x1f\x7f<>@,;:]+")
+"""One address, and nothing that could be read as another one or as a header."""
+
 HOUR = timedelta(hours=1)
 
 # The front end's pages that mail leads to. A token travels in the fragment, which reaches no server's log and no
@@ -263,9 +266,7 @@ class Message:
             _check(name, value)
         if template.has_token and (self.recipient is None or "token" in self.later):
             raise ValueError(f"{self.template} holds a token: its recipient and its token must be given")
-        if self.recipient is not None and not re.fullmatch(
-            r"[^\s\x00-\x1f\x7f<>@]+@[^\s\x00-\x1f\x7f<>@]+", self.recipient
-        ):
+        if self.recipient is not None and not ADDRESS.fullmatch(self.recipient):
             raise ValueError("the recipient is not an address")
 
     def params(self, name: str = "mail") -> dict[str, Any]:

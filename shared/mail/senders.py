@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid5
 
 from shared import settings
+from shared.mail.messages import ADDRESS
 from shared.mail.models import Rendered
 
 if TYPE_CHECKING:
@@ -271,15 +272,16 @@ def mime(message: Rendered) -> "EmailMessage":
     """
     from email.headerregistry import Address
     from email.message import EmailMessage
-    from email.policy import SMTP
+    from email.policy import SMTP, SMTPUTF8
     from email.utils import localtime
 
-    mail = EmailMessage(policy=SMTP)
+    if not ADDRESS.fullmatch(message.recipient):
+        raise Undeliverable("address")
+    name, _, domain = _in_ascii(message.recipient).rpartition("@")
+    policy = SMTP if name.isascii() else SMTPUTF8  # RFC 6531: a server that cannot do it says so
+    mail = EmailMessage(policy=policy.clone(cte_type="7bit"))
     mail["From"] = settings.current().mail_from
-    try:
-        mail["To"] = Address(addr_spec=_in_ascii(message.recipient))
-    except (ValueError, LookupError, TypeError) as error:  # the parser has its bad days: bugs.python.org has several
-        raise Undeliverable(f"address: {type(error).__name__}") from None
+    mail["To"] = Address(username=name, domain=domain)
     mail["Subject"] = message.subject
     mail["Date"] = localtime()
     mail["Message-ID"] = f"<{message.id}@{mail['From'].addresses[0].domain}>"

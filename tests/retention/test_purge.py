@@ -62,7 +62,8 @@ TABLES = [
         INSERT INTO mail_outbox (user_id, recipient, template, state, settled_at)
         SELECT %(owner)s, 'ada@example.com', 'password_changed', state,
                now() - CASE state WHEN 'sent' THEN interval '30 days' ELSE interval '90 days' END - %(over)s
-        FROM (SELECT CASE n %% 2 WHEN 0 THEN 'sent' ELSE 'dead' END AS state FROM generate_series(1, %(rows)s) n) AS made
+        FROM generate_series(1, %(rows)s) AS n,
+             LATERAL (SELECT CASE n %% 2 WHEN 0 THEN 'sent' ELSE 'dead' END AS state) AS made
         """,
         "SELECT ctid FROM mail_outbox WHERE user_id = %(owner)s",
     ),

@@ -1,4 +1,4 @@
-"""The mailbox of this machine: what the app sends, shown as words; and the pages it leads to, which wait to be asked."""
+"""The mailbox of this machine: what the app sends, shown as words; and the pages it leads to, which wait."""
 
 import json
 import re

@@ -33,5 +33,6 @@ PURGES: dict[str, bytes] = {
     "idempotency_keys": _bite("idempotency_keys", "ctid", "created_at <= now() - interval '24 hours'"),
     # A committed or released entry answers its key's repetition for 30 days; one that expired can still be committed.
     "quota_entries": _bite("quota_entries", "id", "greatest(created_at, expires_at) <= now() - interval '30 days'"),
+    "challenges": _bite("challenges", "digest", "expires_at <= now()"),
     "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
 }

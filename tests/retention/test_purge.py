@@ -57,6 +57,14 @@ TABLES = [
         "SELECT ctid FROM quota_entries WHERE user_id = %(owner)s",
     ),
     Table(
+        "challenges",
+        """
+        INSERT INTO challenges (digest, kind, user_id, expires_at)
+        SELECT uuid_send(gen_random_uuid()), 'sign_in', %(owner)s, now() - %(over)s FROM generate_series(1, %(rows)s)
+        """,
+        "SELECT ctid FROM challenges WHERE user_id = %(owner)s",
+    ),
+    Table(
         "rate_limits",
         """
         INSERT INTO rate_limits (bucket, hits, reset_at)

@@ -16,7 +16,7 @@ from shared.http import AnyQuery, Call, Html, Json, endpoint
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
 from shared.security.keys import keyring
-from shared.sessions import SignedIn, SignedOut
+from shared.sessions import SecondFactorRequired, SignedIn, SignedOut
 
 keyring()  # settings or keys that cannot be used are refused at start, not at the first request
 app = App(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -63,8 +63,8 @@ async def register(body: sessions.RegisterRequest, call: Call) -> SignedIn:
 
 
 @app.route("api/auth/login", methods=["POST"])
-@endpoint(anyone, raises=(sessions.InvalidCredentials, RateLimited, Overloaded))
-async def login(body: sessions.LoginRequest, call: Call) -> SignedIn:
+@endpoint(anyone, raises=(sessions.InvalidCredentials, sessions.EmailNotVerified, RateLimited, Overloaded))
+async def login(body: sessions.LoginRequest, call: Call) -> SignedIn | SecondFactorRequired:
     """Sign in with e-mail address and password."""
     return await sessions.login(body, device=call.device)
 

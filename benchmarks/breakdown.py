@@ -60,7 +60,12 @@ async def _profile(app: inside.App, link: AsyncConnection[Any]) -> list[list[str
     authorization = f"Bearer {user.access_token}"
     caller = member.admit(authorization)
     assert caller is not None
-    unseen = iter([access_tokens.issue(caller.user_id, caller.session_id, role="user")[0] for _ in range(TIMES)])
+    unseen = iter(
+        [
+            access_tokens.issue(caller.user_id, caller.session_id, role="user", authenticated_at=0)[0]
+            for _ in range(TIMES)
+        ]
+    )
 
     def request() -> func.HttpRequest:
         return inside.request("GET", "/api/profile", access_token=user.access_token)
@@ -110,7 +115,7 @@ async def _refresh(app: inside.App, link: AsyncConnection[Any]) -> list[list[str
     found = link.pgconn.exec_(next(texts))
     ((*_, owner),) = _load(link, found)
     user = User.model_validate_json(owner)
-    access_token, life = access_tokens.issue(user.id, one.session_id, role=user.role)
+    access_token, life = access_tokens.issue(user.id, one.session_id, role=user.role, authenticated_at=0)
 
     def encode() -> str:
         tokens = Tokens(
@@ -129,7 +134,7 @@ async def _refresh(app: inside.App, link: AsyncConnection[Any]) -> list[list[str
         "exchange with PostgreSQL": lambda: link.pgconn.exec_(next(texts)),
         "rows loaded": lambda: _load(link, found),
         "user read": lambda: User.model_validate_json(owner),
-        "access token made": lambda: access_tokens.issue(user.id, one.session_id, role=user.role),
+        "access token made": lambda: access_tokens.issue(user.id, one.session_id, role=user.role, authenticated_at=0),
         "refresh token made": lambda: refresh_tokens.issue(one.session_id, generation=1),
         "answer encoded": encode,
         "HttpResponse": lambda: func.HttpResponse(answer, headers=headers, mimetype=http.JSON),

@@ -1,15 +1,20 @@
 """Who is calling, and may they: what stands first in every ``@endpoint``.
 
-``anyone`` lets everybody in and looks at no token; ``member`` wants a signed-in caller; ``role("admin")`` wants one
-whose role is that one, in the token and, asked at the door, in the database.
+``anyone`` lets everybody in and looks at no token; ``member`` wants a signed-in caller; ``fresh`` one who proved who
+they are a moment ago; ``role("admin")`` one whose role is that one, in the token and, asked at the door, in the
+database.
 """
 
 from dataclasses import dataclass, replace
+from time import time
 
 from shared.accounts import Role
 from shared.db import Caller
-from shared.errors import Forbidden, InvalidToken, Unauthorized
+from shared.errors import Forbidden, InvalidToken, ReauthenticationRequired, Unauthorized
 from shared.security import access_tokens
+
+FRESH_SECONDS = 600
+"""How long a proof of who somebody is opens the doors that ask for a fresh one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,7 @@ class Access:
 
     needs_caller: bool
     role: Role | None = None
+    is_fresh: bool = False
 
     def admit(self, authorization: str | None) -> Caller | None:
         """The caller an ``Authorization`` header speaks for. Only its signature is proved; the door asks the rest.
@@ -26,6 +32,7 @@ class Access:
             Unauthorized: a caller is needed and there is no header.
             InvalidToken: the header holds no good access token.
             Forbidden: the token's role is not the one needed.
+            ReauthenticationRequired: the caller has to prove anew who they are.
         """
         if not self.needs_caller:
             return None
@@ -37,13 +44,16 @@ class Access:
         token = access_tokens.verify(credentials.strip())
         if self.role and token.role != self.role:
             raise Forbidden
-        return Caller(token.user_id, token.session_id, token.role, token.expires_at, self.role)
+        if self.is_fresh and token.authenticated_at < time() - FRESH_SECONDS:
+            raise ReauthenticationRequired(max_age=FRESH_SECONDS)
+        return Caller(token.user_id, token.session_id, token.role, token.expires_at, self.role, token.authenticated_at)
 
 
 anyone = Access(needs_caller=False)
 member = Access(needs_caller=True)
+fresh = replace(member, is_fresh=True)
 
 
-def role(name: Role) -> Access:
-    """Members with this role only."""
-    return replace(member, role=name)
+def role(name: Role, *, of: Access = member) -> Access:
+    """Members, or those of another rule, with this role only: ``role("admin", of=fresh)``."""
+    return replace(of, role=name)

@@ -5,9 +5,11 @@ let the batch go on or raise a Problem) as one simple query: one message out, on
 Sent that way PgBouncer needs to know nothing of us and keeps no server connection for a client at rest.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from time import time
 from typing import Any, LiteralString, TypeVar, overload
 from uuid import UUID
 
@@ -27,6 +29,18 @@ class Caller:
     role: str
     expires_at: int
     needed_role: str | None = None
+    authenticated_at: int = 0
+    """When they last proved who they are, in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a request comes from, as far as it can be told."""
+
+    ip: str | None
+    user_agent: str | None
+    cookie: str | None = None
+    """What this browser was given after a good sign-in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +95,17 @@ def statement(text: LiteralString, **parts: sql.Composable) -> bytes:
     return sql.SQL(text).format(**parts).as_bytes(None) if parts else text.encode()
 
 
+def uuid7() -> UUID:
+    """A new id (UUIDv7, RFC 9562, section 5.7), for the rare row whose id must be known before it is written."""
+    bits = int(time() * 1000) << 80 | int.from_bytes(os.urandom(10))
+    return UUID(int=bits & ~(0xF << 76) & ~(0b11 << 62) | 7 << 76 | 0b10 << 62)
+
+
 ENTER = statement("SELECT enter(%(caller_id)s, %(caller_session_id)s, %(caller_needed_role)s)")
 NOTHING = statement("SELECT")
+FROM_DEVICE = statement(
+    "SELECT set_config('app.ip', %(device_ip)s, true), set_config('app.user_agent', %(device_user_agent)s, true)"
+)
 
 
 def enter(caller: Caller) -> Door:
@@ -104,6 +127,11 @@ def enter(caller: Caller) -> Door:
 def as_service(*guards: Guard) -> Door:
     """The door of work that belongs to no signed-in user: registration, login, refresh, timers."""
     return Door(*guards)
+
+
+def from_device(device: Device) -> Guard:
+    """Tells the statements after it where the request comes from: sessions and audit events keep it."""
+    return Guard(FROM_DEVICE, {"device_ip": device.ip or "", "device_user_agent": device.user_agent or ""})
 
 
 async def admit(caller: Caller) -> None:

@@ -2,7 +2,7 @@
 
     Problem
     ├── ValidationFailed, MalformedJson, BodyTooLarge, UnsupportedMediaType, ...   the request is not well formed
-    ├── Unauthorized ─ InvalidToken, SessionEnded                                  who is calling?
+    ├── Unauthorized ─ InvalidToken, SessionEnded, ReauthenticationRequired        who is calling?
     ├── Forbidden ─ OriginNotAllowed                                               may they?
     ├── NotFound, MethodNotAllowed, Conflict ─ ..., StaleVersion                   the resource and its state
     ├── TooManyRequests ─ RateLimited, QuotaExceeded                               how often
@@ -106,6 +106,18 @@ class SessionEnded(InvalidToken):
     code = "session_ended"
     title = "The session has ended; sign in again"
     sqlstate = "28000"
+
+
+class ReauthenticationRequired(Unauthorized):
+    """Carries ``max_age``: how many seconds old the proof may be. As RFC 9470 has it."""
+
+    code = "reauthentication_required"
+    title = "Prove again that it is you"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        challenge = f'Bearer error="insufficient_user_authentication", max_age={self.facts["max_age"]}'
+        return {"WWW-Authenticate": challenge}
 
 
 class Forbidden(Problem):

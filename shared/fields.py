@@ -1,6 +1,7 @@
 """What a field may hold: the types that requests are made of."""
 
 import re
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -68,6 +69,11 @@ class Response(BaseModel):
     """What a caller gets back."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """It will be done, or not; the caller is told nothing more (202)."""
 
 
 def _web_address(text: str) -> str:

@@ -17,7 +17,7 @@ import json
 import logging
 import re
 import types
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
@@ -30,10 +30,12 @@ from pydantic import BaseModel, ValidationError
 
 from shared import db, errors, settings
 from shared.access import Access, member
-from shared.db import Caller
+from shared.db import Caller, Device
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import Problem, ValidationFailed
-from shared.sessions import Device, Presented, SignedIn, SignedOut, Tokens
+from shared.fields import Accepted
+from shared.security import device_cookies
+from shared.sessions import Presented, SignedIn, SignedOut, Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,9 @@ MAX_KEY = 128
 
 REFRESH_COOKIE = "__Host-jobtrail_refresh"
 """The prefix makes browsers insist on Secure, Path=/ and no Domain: no other host can set or see it."""
+
+DEVICE_COOKIE = "__Host-jobtrail_device"
+"""Says that somebody has signed in here before: see shared/security/device_cookies.py."""
 
 COOKIE_ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -80,7 +85,7 @@ class Call:
     @cached_property
     def device(self) -> Device:
         agent = self.header("user-agent")
-        return Device(self.address, agent[:500].replace("\0", "") if agent else None)
+        return Device(self.address, agent[:500].replace("\0", "") if agent else None, cookie=self.cookie(DEVICE_COOKIE))
 
     @property
     def address(self) -> str | None:
@@ -101,12 +106,19 @@ class Call:
         """
         if in_body is not None:
             return Presented(in_body, "body")
+        value = self.cookie(REFRESH_COOKIE)
+        if value is None:
+            return None
+        if self.header("origin") not in settings.current().allowed_origins:
+            raise errors.OriginNotAllowed
+        return Presented(value, "cookie")
+
+    def cookie(self, wanted: str) -> str | None:
+        """The value of a cookie that came with the request."""
         for pair in (self.header("cookie") or "").split(";"):
             name, _, value = pair.strip().partition("=")
-            if name == REFRESH_COOKIE and value:
-                if self.header("origin") not in settings.current().allowed_origins:
-                    raise errors.OriginNotAllowed
-                return Presented(value, "cookie")
+            if name == wanted and value:
+                return value
         return None
 
     def bearer(self) -> Caller | None:
@@ -137,12 +149,28 @@ class Html(Raw):
 
 
 @dataclass(frozen=True, slots=True)
+class Redirect:
+    """Somewhere else to go (302), for the browser that a person sits at."""
+
+    location: str
+    cookies: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One way an endpoint may succeed: the kind of what its handler returns, and the model of its JSON."""
+
+    status: int
+    kind: Any
+    model: type[BaseModel] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """What a handler declared: all that OpenAPI and the contract tests need to know of it."""
 
     handler: Handler
     access: Access
-    status: int
     location: str | None
     raises: tuple[type[Problem], ...]
     accepts: tuple[str, ...]
@@ -151,7 +179,12 @@ class Endpoint:
     query: type[BaseModel] | None
     path: Mapping[str, type]
     takes: frozenset[str]
-    returns: Any
+    answers: tuple[Answer, ...]
+
+    @property
+    def status(self) -> int:
+        """What success is answered with, as a rule."""
+        return self.answers[0].status
 
     @property
     def summary(self) -> str:
@@ -357,11 +390,13 @@ def _bare_address(entry: str) -> str | None:
 
 def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
     headers = {"X-Request-Id": call.request_id, "Cache-Control": "no-store"}
+    status, body, media_type = spec.status, b"", JSON
+    cookies: list[str] = []
     if spec.public_cache:
         headers["Cache-Control"] = f"public, max-age={spec.public_cache}"
     match result:
         case Document():
-            body = result.json
+            body = result.json.encode()
             if result.version is not None:
                 tag = f'"{result.version}"'
                 headers["ETag"] = tag
@@ -373,27 +408,47 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
             if spec.location:
                 headers["Location"] = spec.location.format(id=result.id)
         case Page():
-            body = result.json
-        case SignedIn(tokens, "body"):
-            body = tokens.model_dump_json()
-        case SignedIn(tokens):
-            body = tokens.model_dump_json(exclude={"refresh_token"})
-            life = tokens.refresh_expires_in
-            headers["Set-Cookie"] = f"{REFRESH_COOKIE}={tokens.refresh_token}; Max-Age={life}; {COOKIE_ATTRIBUTES}"
+            body = result.json.encode()
+        case SignedIn():
+            cookies += cookies_of(result)
+            in_cookie = {"refresh_token"} if result.transport == "cookie" else None
+            body = result.tokens.model_dump_json(exclude=in_cookie).encode()
         case BaseModel():
-            body = result.model_dump_json()
+            body = result.model_dump_json().encode()
         case Raw():
-            all_headers = {**headers, **result.headers}
-            return func.HttpResponse(result.body, headers=all_headers, mimetype=result.media_type)
+            body, media_type = result.body, result.media_type
+            headers |= result.headers
         case SignedOut():
             if result.transport == "cookie":
-                headers["Set-Cookie"] = f"{REFRESH_COOKIE}=; Max-Age=0; {COOKIE_ATTRIBUTES}"
-            return func.HttpResponse(status_code=204, headers=headers)
+                cookies.append(f"{REFRESH_COOKIE}=; Max-Age=0; {COOKIE_ATTRIBUTES}")
+        case Redirect():
+            status, headers["Location"] = 302, result.location
+            cookies.extend(result.cookies)
+        case Accepted():
+            status = 202
         case None:
-            return func.HttpResponse(status_code=204, headers=headers)
+            pass
         case _:
             raise TypeError(f"{spec.handler.__name__} returned {type(result).__name__}")
-    return func.HttpResponse(body, status_code=spec.status, headers=headers, mimetype=JSON)
+    if not body:
+        response = func.HttpResponse(status_code=status, headers=headers)
+    else:
+        response = func.HttpResponse(body, status_code=status, headers=headers, mimetype=media_type)
+    for cookie in cookies:
+        response.headers.add("Set-Cookie", cookie)
+    return response
+
+
+def cookies_of(signed_in: SignedIn) -> list[str]:
+    """The refresh token, where it travels that way, and what the browser is known by after a new sign-in."""
+    cookies, tokens = [], signed_in.tokens
+    if signed_in.transport == "cookie":
+        life = tokens.refresh_expires_in
+        cookies.append(f"{REFRESH_COOKIE}={tokens.refresh_token}; Max-Age={life}; {COOKIE_ATTRIBUTES}")
+    if signed_in.device_cookie:
+        life = device_cookies.DAYS * device_cookies.DAY
+        cookies.append(f"{DEVICE_COOKIE}={signed_in.device_cookie}; Max-Age={life}; {COOKIE_ATTRIBUTES}")
+    return cookies
 
 
 def _refuse(call: Call, problem: Problem) -> func.HttpResponse:
@@ -467,7 +522,6 @@ def _declaration(
     return Endpoint(
         handler=handler,
         access=access,
-        status=204 if hints["return"] in (None, types.NoneType, SignedOut) else status,
         location=location,
         raises=raises,
         accepts=accepts,
@@ -476,7 +530,7 @@ def _declaration(
         query=hints.get("query"),
         path=path,
         takes=takes,
-        returns=hints["return"],
+        answers=tuple(_answer_of(returns, status) for returns in _alternatives(hints["return"])),
     )
 
 
@@ -485,13 +539,21 @@ def needs_body(model: type[BaseModel]) -> bool:
     return any(info.is_required() for info in model.model_fields.values())
 
 
-def shape_of(returns: Any) -> tuple[Any, type[BaseModel] | None]:
-    """The kind of answer and the model of its JSON: ``Page[Application]`` -> ``(Page, Application)``."""
-    origin = get_origin(returns)
-    if origin in (Document, Page):
-        return origin, get_args(returns)[0]
-    if returns is SignedIn:
-        return SignedIn, Tokens
-    if isinstance(returns, type) and issubclass(returns, BaseModel):
-        return returns, returns
-    return returns, None
+def _alternatives(returns: Any) -> tuple[Any, ...]:
+    return get_args(returns) if isinstance(returns, types.UnionType) else (returns,)
+
+
+STATUSES = {Accepted: 202, None: 204, types.NoneType: 204, SignedOut: 204, Redirect: 302}
+"""Kinds of answers that say by themselves what they are answered with."""
+
+
+def _answer_of(returns: Any, status: int) -> Answer:
+    """``Page[Application]`` is a page of applications, ``SignedIn`` is told in the shape of Tokens."""
+    kind, model = returns, None
+    if get_origin(returns) in (Document, Page):
+        kind, model = get_origin(returns), get_args(returns)[0]
+    elif returns is SignedIn:
+        model = Tokens
+    elif isinstance(returns, type) and issubclass(returns, BaseModel):
+        model = returns
+    return Answer(STATUSES.get(kind, status), kind, model)

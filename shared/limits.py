@@ -10,7 +10,6 @@ from shared.security.keys import bucket_key
 from shared.settings import Limit
 
 HIT = statement("SELECT hit_limits(%(buckets)s, %(policies)s, %(caps)s, %(windows)s)")
-REFUND = statement("SELECT refund_limits(%(refunded)s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +22,19 @@ class Bucket:
 
     @property
     def name(self) -> bytes:
-        """A keyed digest: the table must not tell who tried."""
-        return hmac.digest(bucket_key(), f"{self.policy}\0{self.subject}".encode(), "sha256")[:16]
+        return digest(self.policy, self.subject)
+
+
+def digest(kind: str, subject: str) -> bytes:
+    """What stands for an address or account where its name must not: it tells nobody who it was."""
+    return hmac.digest(bucket_key(), f"{kind}\0{subject}".encode(), "sha256")[:16]
 
 
 def hit(buckets: Sequence[Bucket]) -> Guard:
     """Count an attempt in each bucket. If one is full, none counts and RateLimited is raised.
 
-    Give the buckets in the same order everywhere: they are locked in that order.
+    Give the buckets in the same order everywhere: they are locked in that order. Where only failures are limited, the
+    statement that finds the attempt good takes it back: ``refund_limits()``.
     """
     return Guard(
         HIT,
@@ -41,11 +45,6 @@ def hit(buckets: Sequence[Bucket]) -> Guard:
             "windows": [bucket.limit.seconds for bucket in buckets],
         },
     )
-
-
-def refund(buckets: Sequence[Bucket]) -> Guard:
-    """Take an attempt back that turned out to be good: only failures are limited."""
-    return Guard(REFUND, {"refunded": [bucket.name for bucket in buckets]})
 
 
 def network(address: str | None) -> str:

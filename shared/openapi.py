@@ -13,9 +13,11 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from shared import VERSION, errors
+from shared.access import FRESH_SECONDS
 from shared.documents import Document, Page
 from shared.errors import Problem
-from shared.http import MAX_KEY, REFRESH_COOKIE, Endpoint, Html, Json, needs_body, shape_of
+from shared.fields import Accepted
+from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Redirect, needs_body
 from shared.routes import App, Route
 from shared.sessions import SignedIn, SignedOut
 
@@ -124,6 +126,8 @@ def problems_of(endpoint: Endpoint) -> list[type[Problem]]:
     found: list[type[Problem]] = [errors.ValidationFailed, errors.Unexpected]
     if endpoint.access.needs_caller:
         found += [errors.Unauthorized, errors.InvalidToken, errors.SessionEnded]
+    if endpoint.access.is_fresh:
+        found.append(errors.ReauthenticationRequired)
     if endpoint.access.role:
         found.append(errors.Forbidden)
     if endpoint.access.needs_caller or endpoint.body:
@@ -148,8 +152,7 @@ def _models(routes: Iterable[Route]) -> set[tuple[type[BaseModel], Mode]]:
     for route in routes:
         if route.endpoint.body:
             models.add((route.endpoint.body, "validation"))
-        if (shown := shape_of(route.endpoint.returns)[1]) is not None:
-            models.add((shown, "serialization"))
+        models.update((answer.model, "serialization") for answer in route.endpoint.answers if answer.model)
     return models
 
 
@@ -169,16 +172,24 @@ def _operation(route: Route, method: str, refs: Mapping[tuple[type[BaseModel], M
     }
     if endpoint.description:
         operation["description"] = endpoint.description
-    if endpoint.access.role:
-        operation["description"] = (
-            f"For the role `{endpoint.access.role}` only. {operation.get('description', '')}".strip()
-        )
+    if whom := _whom(endpoint):
+        operation["description"] = f"{whom} {operation.get('description', '')}".strip()
     if endpoint.body:
         operation["requestBody"] = {
             "required": needs_body(endpoint.body),
             "content": {"application/json": {"schema": refs[endpoint.body, "validation"]}},
         }
     return operation
+
+
+def _whom(endpoint: Endpoint) -> str:
+    """Who may call it, as far as a security scheme cannot say."""
+    sentences = []
+    if endpoint.access.role:
+        sentences.append(f"For the role `{endpoint.access.role}` only.")
+    if endpoint.access.is_fresh:
+        sentences.append(f"For callers who proved who they are within the last {FRESH_SECONDS // 60} minutes.")
+    return " ".join(sentences)
 
 
 def _tag(path: str) -> str:
@@ -246,38 +257,53 @@ def _header_parameters(endpoint: Endpoint, method: str) -> list[Schema]:
 
 
 def _success(endpoint: Endpoint, method: str, refs: Mapping[tuple[type[BaseModel], Mode], Schema]) -> dict[str, Schema]:
-    kind, model = shape_of(endpoint.returns)
+    by_status: dict[int, list[Answer]] = {}
+    for answer in endpoint.answers:
+        by_status.setdefault(answer.status, []).append(answer)
+    responses = {str(status): _response(endpoint, answers, refs) for status, answers in by_status.items()}
+    if method == "GET" and _is_versioned(endpoint):
+        unchanged = {"X-Request-Id": "Names this request in logs.", "ETag": "The version you have."}
+        responses["304"] = {"description": "It is still what you have.", "headers": _headers(unchanged)}
+    return responses
+
+
+def _response(endpoint: Endpoint, answers: list[Answer], refs: Mapping[tuple[type[BaseModel], Mode], Schema]) -> Schema:
+    kinds = {answer.kind for answer in answers}
     headers = {"X-Request-Id": "Names this request in logs."}
     if _is_versioned(endpoint):
         headers["ETag"] = "The version, for `If-Match` and `If-None-Match`."
     if endpoint.location:
         headers["Location"] = "Where what was made is."
+    if Redirect in kinds:
+        headers["Location"] = "Where to go."
     if "retry" in endpoint.takes:
         headers["Idempotency-Replayed"] = "`true`: this answer was given before."
-    if kind in (SignedIn, SignedOut):
-        headers["Set-Cookie"] = "The refresh cookie, given or taken back, when it travels that way."
-    response: Schema = {"description": endpoint.summary, "headers": _headers(headers)}
-    if model is not None:
-        schema: Schema = refs[model, "serialization"]
-        if kind is Page:
-            schema = {
-                "type": "object",
-                "properties": {
-                    "items": {"type": "array", "items": schema},
-                    "next_cursor": {"anyOf": [{"type": "string"}, {"type": "null"}]},
-                },
-                "required": ["items", "next_cursor"],
-            }
+    if kinds & {SignedIn, SignedOut}:
+        headers["Set-Cookie"] = "The refresh cookie, when it travels that way; after a sign-in, the device cookie."
+    description = "It was taken; nothing more is told." if kinds == {Accepted} else endpoint.summary
+    response: Schema = {"description": description, "headers": _headers(headers)}
+    schemas = [_shown(answer, refs[answer.model, "serialization"]) for answer in answers if answer.model]
+    if schemas:
+        schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
         response["content"] = {"application/json": {"schema": schema}}
-    elif kind is Json:
+    elif kinds == {Json}:
         response["content"] = {"application/json": {"schema": {"type": "object"}}}
-    elif kind is Html:
+    elif kinds == {Html}:
         response["content"] = {"text/html": {"schema": {"type": "string"}}}
-    responses = {str(endpoint.status): response}
-    if method == "GET" and _is_versioned(endpoint):
-        unchanged = {name: headers[name] for name in ("X-Request-Id", "ETag")}
-        responses["304"] = {"description": "It is still what you have.", "headers": _headers(unchanged)}
-    return responses
+    return response
+
+
+def _shown(answer: Answer, schema: Schema) -> Schema:
+    if answer.kind is not Page:
+        return schema
+    return {
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "items": schema},
+            "next_cursor": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        },
+        "required": ["items", "next_cursor"],
+    }
 
 
 def _refusals(endpoint: Endpoint) -> dict[str, Schema]:
@@ -312,5 +338,7 @@ def _headers(described: Mapping[str, str]) -> Schema:
 
 
 def _is_versioned(endpoint: Endpoint) -> bool:
-    kind, model = shape_of(endpoint.returns)
-    return kind is Document and model is not None and "version" in model.model_fields
+    return any(
+        answer.kind is Document and answer.model is not None and "version" in answer.model.model_fields
+        for answer in endpoint.answers
+    )

@@ -116,6 +116,9 @@ class Settings(BaseModel):
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(lambda v: _split(v))] = Field(
         (), description="Origins that may use the refresh cookie, comma-separated: `https://app.example.com`."
     )
+    require_verified_email: bool = Field(
+        False, description="Whether an address must be verified before its account can sign in."
+    )
     login_limit_account: LimitText = Field(Limit(hits=10, seconds=300), description="Failed logins for one account.")
     login_limit_address: LimitText = Field(
         Limit(hits=10, seconds=300), description="Failed logins from one address (an IPv6 network of 64 bits)."

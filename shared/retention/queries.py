@@ -39,5 +39,6 @@ PURGES: dict[str, bytes] = {
         "id",
         "settled_at <= now() - CASE state WHEN 'sent' THEN interval '30 days' ELSE interval '90 days' END",
     ),
+    "challenges": _bite("challenges", "digest", "expires_at <= now()"),
     "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
 }

@@ -25,16 +25,17 @@ REQUIRED = ("iss", "aud", "sub", "sid", "role", "iat", "exp", "jti")
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a token says once its signature is proved. ``expires_at`` is in seconds since 1970."""
+    """What a token says once its signature is proved. Times are in seconds since 1970."""
 
     user_id: UUID
     session_id: UUID
     role: str
     expires_at: int
+    authenticated_at: int
 
 
-def issue(user_id: UUID, session_id: UUID, *, role: str) -> tuple[str, int]:
-    """A new token and its life in seconds."""
+def issue(user_id: UUID, session_id: UUID, *, role: str, authenticated_at: int) -> tuple[str, int]:
+    """A new token and its life in seconds; ``authenticated_at`` is when its holder last proved who they are."""
     config, key = settings.current(), keyring().signing
     now = int(time())
     life = config.access_token_seconds - int(random.random() * JITTER * config.access_token_seconds)
@@ -46,6 +47,7 @@ def issue(user_id: UUID, session_id: UUID, *, role: str) -> tuple[str, int]:
         "role": role,
         "iat": now,
         "exp": now + life,
+        "auth_time": authenticated_at,
         "jti": os.urandom(16).hex(),
     }
     message = _header(key.algorithm, key.id) + b"." + _base64url(json.dumps(claims, separators=(",", ":")).encode())
@@ -98,6 +100,12 @@ def _prove(token: str) -> AccessToken:
             leeway=LEEWAY,
             options={"require": list(REQUIRED), "enforce_minimum_key_length": True},
         )
-        return AccessToken(UUID(claims["sub"]), UUID(claims["sid"]), str(claims["role"]), int(claims["exp"]))
+        return AccessToken(
+            user_id=UUID(claims["sub"]),
+            session_id=UUID(claims["sid"]),
+            role=str(claims["role"]),
+            expires_at=int(claims["exp"]),
+            authenticated_at=int(claims.get("auth_time", 0)),
+        )
     except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
         raise InvalidToken from None

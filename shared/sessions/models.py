@@ -59,6 +59,18 @@ class Tokens(Response):
     user: User
 
 
+Factor = Literal["totp", "recovery_code", "passkey"]
+"""What somebody can prove who they are by, besides a password."""
+
+
+class SecondFactorRequired(Response):
+    """The first factor was good; ``POST /api/auth/login/mfa`` with this challenge and one of the methods signs in."""
+
+    mfa_required: Literal[True] = True
+    challenge: Annotated[str, Field(description="Good for 5 minutes and 5 tries.")]
+    methods: list[Factor]
+
+
 class RevokedSessions(Response):
     revoked: Annotated[int, Field(ge=0, description="How many sessions ended.")]
 
@@ -127,14 +139,6 @@ class JwtInfo(KeyInfo):
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    """Where a request comes from, as far as it can be told."""
-
-    ip: str | None
-    user_agent: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Presented:
     """A refresh token somebody shows, and how it came."""
 
@@ -148,6 +152,8 @@ class SignedIn:
 
     tokens: Tokens
     transport: Transport
+    device_cookie: str | None = None
+    """What the browser is to be known by; for a session just begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +169,6 @@ class Credentials:
 
     user_id: UUID
     password_hash: str | None
-    is_active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,20 @@ class Opened:
 
     session_id: UUID
     refresh_seconds: int
-    user: str
+    authenticated_at: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What became of somebody's signing in, once it was known who they are."""
+
+    outcome: Literal["signed_in", "second_factor", "unverified", "disabled", "changed"]
+    session_id: UUID
+    refresh_seconds: int
+    authenticated_at: int
+    owner: str
+    factors: list[Factor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +201,5 @@ class Rotation:
     generation: int
     refresh_seconds: int
     retry_after: int
-    user: str
+    authenticated_at: int
+    owner: str

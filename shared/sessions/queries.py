@@ -1,64 +1,32 @@
 """The sessions' SQL. Which statement keeps which invariant is written in docs/sessions.md."""
 
-from psycopg import sql
-
-from shared.accounts.queries import USER
 from shared.db import statement
-
-OPENED = sql.SQL(
-    """
-    SELECT opened.id AS session_id, extract(epoch FROM opened.idle_expires_at - now())::int AS refresh_seconds,
-           {user} AS user
-    FROM opened, {users} AS users
-    """
-)
-OPEN = sql.SQL(
-    """
-    INSERT INTO sessions (user_id, idle_expires_at, absolute_expires_at, device_name, user_agent, ip)
-    SELECT id, now() + make_interval(days => %(idle_days)s), now() + make_interval(days => %(absolute_days)s),
-           %(device_name)s, %(user_agent)s, %(ip)s
-    FROM {users}
-    RETURNING sessions.id, idle_expires_at
-    """
-)
 
 REGISTER = statement(
     """
-    WITH registered AS (
-        INSERT INTO users (email, password_hash, first_name, last_name, company)
-        VALUES (lower(%(email)s), %(password_hash)s, %(first_name)s, %(last_name)s, %(company)s)
-        ON CONFLICT ON CONSTRAINT users_email_key DO NOTHING
-        RETURNING users.*
-    ), opened AS ({open})
-    {opened}
-    """,
-    open=OPEN.format(users=sql.Identifier("registered")),
-    opened=OPENED.format(user=USER, users=sql.Identifier("registered")),
-)
-
-FIND_CREDENTIALS = statement(
-    "SELECT id AS user_id, password_hash, disabled_at IS NULL AS is_active FROM users WHERE email = %(email)s"
-)
-
-# The hash that was verified must still be the account's: a password changed in between ends this login.
-OPEN_SESSION = statement(
+    SELECT session_id, refresh_seconds, authenticated_at, owner::text
+    FROM register_user(%(user_id)s, %(email)s, %(password_hash)s, %(first_name)s, %(last_name)s, %(company)s,
+                       %(idle_days)s, %(absolute_days)s)
+    WHERE session_id IS NOT NULL
     """
-    WITH active AS (
-        SELECT users.* FROM users
-        WHERE id = %(user_id)s AND password_hash = %(verified_hash)s AND disabled_at IS NULL
-    ), rehashed AS (
-        UPDATE users SET password_hash = %(new_hash)s FROM active
-        WHERE users.id = active.id AND %(new_hash)s::text IS NOT NULL
-    ), opened AS ({open})
-    {opened}
-    """,
-    open=OPEN.format(users=sql.Identifier("active")),
-    opened=OPENED.format(user=USER, users=sql.Identifier("active")),
 )
+
+FIND_CREDENTIALS = statement("SELECT id AS user_id, password_hash FROM users WHERE email = %(email)s")
+
+SIGN_IN_WITH_PASSWORD = statement(
+    """
+    SELECT outcome, session_id, refresh_seconds, authenticated_at, owner::text, factors
+    FROM sign_in_with_password(
+        %(user_id)s, %(verified_hash)s, %(new_hash)s, %(attempt)s, %(challenge_digest)s,
+        %(needs_verified)s, %(idle_days)s, %(absolute_days)s, %(device_name)s, %(transport)s)
+    """
+)
+
+REFUSE_SIGN_IN = statement("SELECT audit('sign_in_refused', %(user_id)s, %(facts)s, false)")
 
 ROTATE = statement(
     """
-    SELECT outcome, current_generation AS generation, refresh_seconds, retry_after, owner::text AS user
+    SELECT outcome, current_generation AS generation, refresh_seconds, retry_after, authenticated_at, owner::text
     FROM rotate_refresh_token(
         %(session_id)s, %(generation)s, %(grace)s, %(idle)s, %(limit_hits)s, %(limit_window)s, %(ip)s)
     """

@@ -1,22 +1,25 @@
 """Beginning, continuing and ending sessions."""
 
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from shared import accounts, db, limits, settings
 from shared.accounts import User
-from shared.db import Caller
+from shared.db import Caller, Device, uuid7
 from shared.documents import Document
 from shared.errors import NotFound, Problem, RateLimited, Unauthorized, ValidationFailed
 from shared.limits import Bucket
-from shared.security import access_tokens, passwords, refresh_tokens
+from shared.security import access_tokens, device_cookies, passwords, refresh_tokens
 from shared.security.keys import Key, keyring
 from shared.sessions import queries
 from shared.sessions.models import (
     Credentials,
-    Device,
     JsonWebKeySet,
     JwtInfo,
     KeyInfo,
@@ -27,9 +30,11 @@ from shared.sessions.models import (
     RegisterRequest,
     RevokedSessions,
     Rotation,
+    SecondFactorRequired,
     Sessions,
     SignedIn,
     SignedOut,
+    SignIn,
     Status,
     Tokens,
     Transport,
@@ -46,6 +51,14 @@ class EmailTaken(Problem):
 class InvalidCredentials(Unauthorized):
     code = "invalid_credentials"
     title = "The e-mail address or the password is wrong"
+
+
+class EmailNotVerified(Problem):
+    """The credentials were good: nobody else is told."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "email_not_verified"
+    title = "Verify your e-mail address first; we have sent you a link"
 
 
 class RefreshTokenInvalid(Unauthorized):
@@ -79,22 +92,23 @@ async def register(request: RegisterRequest, *, device: Device) -> SignedIn:
         EmailTaken: there is an account with this address.
     """
     _check_new_password(request.password)
-    opened = await db.as_service().write(
+    opened = await db.as_service(db.from_device(device)).write(
         queries.REGISTER,
         row=Opened,
+        user_id=uuid7(),
         email=request.email,
         password_hash=await passwords.hash_password(request.password),
         first_name=request.first_name,
         last_name=request.last_name,
         company=request.company,
-        **_new_session(device, device_name=None),
+        **lifetimes(),
     )
     if not opened:
         raise EmailTaken
-    return _begin(opened[0], request.transport)
+    return begin(opened[0], request.transport)
 
 
-async def login(request: LoginRequest, *, device: Device) -> SignedIn:
+async def login(request: LoginRequest, *, device: Device) -> SignedIn | SecondFactorRequired:
     """Sign somebody in. Two round trips, because the password is verified between them.
 
     An attempt is counted before it is known to be bad, so that attempts made at once cannot outrun the limit, and taken
@@ -103,33 +117,108 @@ async def login(request: LoginRequest, *, device: Device) -> SignedIn:
 
     Raises:
         InvalidCredentials: address and password do not belong to an active account.
-        RateLimited: too many failures for this account, from this address, or altogether.
+        EmailNotVerified: they do, but REQUIRE_VERIFIED_EMAIL is set and the address is not verified.
+        RateLimited: too many failures; of which, ``password_attempt()`` says.
     """
-    config = settings.current()
-    buckets = (
-        Bucket("login-address", limits.network(device.ip), config.login_limit_address),
-        Bucket("login-account", request.email.lower(), config.login_limit_account),
-        Bucket("login-total", "", config.login_limit_total),
-    )
+    buckets = password_attempt(request.email, device)
     found = await db.as_service(limits.hit(buckets)).write(
         queries.FIND_CREDENTIALS, row=Credentials, email=request.email
     )
     known = found[0] if found else None
     stored = known.password_hash if known else None
     is_right = await passwords.verify(stored, request.password)
-    if not (known and stored and is_right and known.is_active):
+    door = db.as_service(db.from_device(device))
+    if not (known and stored and is_right):
+        facts = json.dumps({"methods": ["password"], "account": limits.digest("account", request.email).hex()})
+        await door.write(queries.REFUSE_SIGN_IN, user_id=known and known.user_id, facts=facts)
         raise InvalidCredentials
-    opened = await db.as_service(limits.refund(buckets)).write(
-        queries.OPEN_SESSION,
-        row=Opened,
+    pending = Pending.begun()
+    (signed_in,) = await door.write(
+        queries.SIGN_IN_WITH_PASSWORD,
+        row=SignIn,
         user_id=known.user_id,
         verified_hash=stored,
         new_hash=await passwords.hash_password(request.password) if passwords.is_outdated(stored) else None,
-        **_new_session(device, device_name=request.device_name),
+        attempt=[bucket.name for bucket in buckets],
+        **pending.terms(device_name=request.device_name, transport=request.transport),
     )
-    if not opened:
-        raise InvalidCredentials
-    return _begin(opened[0], request.transport)
+    return pending.conclude(signed_in, transport=request.transport)
+
+
+def password_attempt(email: str, device: Device) -> tuple[Bucket, ...]:
+    """Where an attempt at a password counts. A browser that has signed in to this account before has a bucket of its
+    own, and meets no other: so nobody can lock the owner out by failing. All strangers share those of the account, of
+    their address, and of everybody."""
+    config = settings.current()
+    if known := device_cookies.read(device.cookie, email):
+        return (Bucket("login-device", f"{known} {email.lower()}", config.login_limit_account),)
+    return (
+        Bucket("login-address", limits.network(device.ip), config.login_limit_address),
+        Bucket("login-account", email.lower(), config.login_limit_account),
+        Bucket("login-total", "", config.login_limit_total),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A sign-in about to be decided by ``sign_in()``, and the challenge that a second factor would answer."""
+
+    challenge: str
+
+    @classmethod
+    def begun(cls) -> "Pending":
+        return cls("jtc_" + secrets.token_urlsafe(32))
+
+    def terms(self, *, device_name: str | None, transport: Transport) -> dict[str, Any]:
+        """Parameters every statement that calls ``sign_in()`` has."""
+        return {
+            "challenge_digest": digest(self.challenge),
+            "needs_verified": settings.current().require_verified_email,
+            "device_name": device_name,
+            "transport": transport,
+            **lifetimes(),
+        }
+
+    def conclude(self, decided: SignIn, *, transport: Transport) -> SignedIn | SecondFactorRequired:
+        """What to answer, by what was decided.
+
+        Raises:
+            InvalidCredentials: the account is disabled, or its password was changed in between.
+            EmailNotVerified: its address has to be verified first.
+        """
+        match decided.outcome:
+            case "signed_in":
+                return begin(decided, transport)
+            case "second_factor":
+                return SecondFactorRequired(challenge=self.challenge, methods=decided.factors)
+            case "unverified":
+                raise EmailNotVerified
+            case "disabled" | "changed":
+                raise InvalidCredentials
+
+
+def digest(secret: str) -> bytes:
+    """What the database keeps of a secret with 128 random bits or more."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def lifetimes() -> dict[str, int]:
+    """How long a new session lasts, as ``open_session()`` wants it."""
+    config = settings.current()
+    return {"idle_days": config.session_idle_days, "absolute_days": config.session_absolute_days}
+
+
+def begin(opened: Opened | SignIn, transport: Transport) -> SignedIn:
+    """The first tokens of a session just opened."""
+    signed_in = _sign_in(
+        opened.session_id,
+        generation=1,
+        refresh_seconds=opened.refresh_seconds,
+        authenticated_at=opened.authenticated_at,
+        owner=opened.owner,
+        transport=transport,
+    )
+    return replace(signed_in, device_cookie=device_cookies.issue(signed_in.tokens.user.email))
 
 
 async def refresh(presented: Presented | None, *, device: Device) -> SignedIn:
@@ -163,7 +252,8 @@ async def refresh(presented: Presented | None, *, device: Device) -> SignedIn:
                 token.session_id,
                 generation=rotation.generation,
                 refresh_seconds=rotation.refresh_seconds,
-                user=rotation.user,
+                authenticated_at=rotation.authenticated_at,
+                owner=rotation.owner,
                 transport=presented.transport,
             )
         case "reused":  # the revocation is committed with the statement that found it
@@ -259,35 +349,22 @@ def _check_new_password(password: str) -> None:
         )
 
 
-def _new_session(device: Device, *, device_name: str | None) -> dict[str, object]:
-    config = settings.current()
-    return {
-        "idle_days": config.session_idle_days,
-        "absolute_days": config.session_absolute_days,
-        "device_name": device_name,
-        "user_agent": device.user_agent,
-        "ip": device.ip,
-    }
-
-
-def _begin(opened: Opened, transport: Transport) -> SignedIn:
-    return _sign_in(
-        opened.session_id,
-        generation=1,
-        refresh_seconds=opened.refresh_seconds,
-        user=opened.user,
-        transport=transport,
-    )
-
-
-def _sign_in(session_id: UUID, *, generation: int, refresh_seconds: int, user: str, transport: Transport) -> SignedIn:
-    owner = User.model_validate_json(user)
-    access_token, life = access_tokens.issue(owner.id, session_id, role=owner.role)
+def _sign_in(
+    session_id: UUID,
+    *,
+    generation: int,
+    refresh_seconds: int,
+    authenticated_at: int,
+    owner: str,
+    transport: Transport,
+) -> SignedIn:
+    user = User.model_validate_json(owner)
+    access_token, life = access_tokens.issue(user.id, session_id, role=user.role, authenticated_at=authenticated_at)
     tokens = Tokens(
         access_token=access_token,
         expires_in=life,
         refresh_token=refresh_tokens.issue(session_id, generation=generation),
         refresh_expires_in=refresh_seconds,
-        user=owner,
+        user=user,
     )
     return SignedIn(tokens, transport)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from tests.security.forge import base64url, bearer, new_pem
 from tests.sessions.rows import Sql, open_session
 
 USER, SESSION = UUID(int=1 << 120), UUID(int=1 << 119)
+issue = partial(access_tokens.issue, USER, SESSION, role="user", authenticated_at=1_700_000_000)
 ALGORITHMS = ("ES256", "EdDSA")
 
 
@@ -41,9 +43,10 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def test_a_token_has_the_claims_of_rfc_9068_and_no_others(environment: dict[str, str]) -> None:
-    token, life = access_tokens.issue(USER, SESSION, role="user")
+    token, life = issue()
     claims = claims_of(token)
-    assert claims.keys() == set(access_tokens.REQUIRED)
+    assert claims.keys() == {*access_tokens.REQUIRED, "auth_time"}
+    assert claims["auth_time"] == 1_700_000_000
     assert (claims["iss"], claims["aud"], claims["role"]) == ("jobtrail", "jobtrail", "user")
     assert (claims["sub"], claims["sid"]) == (str(USER), str(SESSION))
     assert claims["exp"] - claims["iat"] == life
@@ -51,19 +54,19 @@ def test_a_token_has_the_claims_of_rfc_9068_and_no_others(environment: dict[str,
 
 
 def test_no_two_tokens_are_the_same(environment: dict[str, str]) -> None:
-    tokens = [access_tokens.issue(USER, SESSION, role="user")[0] for _ in range(50)]
+    tokens = [issue()[0] for _ in range(50)]
     assert len({claims_of(token)["jti"] for token in tokens}) == 50
 
 
 def test_tokens_last_a_little_differently_so_that_tabs_do_not_refresh_as_one(environment: dict[str, str]) -> None:
-    lives = {access_tokens.issue(USER, SESSION, role="user")[1] for _ in range(200)}
+    lives = {issue()[1] for _ in range(200)}
     assert 855 <= min(lives) < max(lives) <= 900
     assert len(lives) > 10
 
 
 def test_issuer_audience_and_life_are_as_they_are_set(configure: Callable[..., None]) -> None:
     configure(JWT_ISSUER="https://api.example.com", JWT_AUDIENCE="console", ACCESS_TOKEN_SECONDS="60")
-    token, life = access_tokens.issue(USER, SESSION, role="user")
+    token, life = issue()
     claims = claims_of(token)
     assert (claims["iss"], claims["aud"]) == ("https://api.example.com", "console")
     assert 57 <= life <= 60
@@ -74,7 +77,7 @@ def test_issuer_audience_and_life_are_as_they_are_set(configure: Callable[..., N
 
 
 def test_without_private_keys_the_secret_signs(environment: dict[str, str]) -> None:
-    token, _ = access_tokens.issue(USER, SESSION, role="user")
+    token, _ = issue()
     assert header_of(token)["alg"] == "HS256"
     options: Any = {"require": list(access_tokens.REQUIRED)}
     assert jwt.decode(token, SECRET, algorithms=["HS256"], audience="jobtrail", issuer="jobtrail", options=options)
@@ -118,9 +121,9 @@ def test_the_first_key_signs_and_all_are_published_and_verify(configure: Callabl
     tokens = []
     for pem in pems:
         configure(JWT_PRIVATE_KEYS=pem)
-        tokens.append(access_tokens.issue(USER, SESSION, role="user")[0])
+        tokens.append(issue()[0])
     configure(JWT_PRIVATE_KEYS="\n".join(pems))
-    signed, _ = access_tokens.issue(USER, SESSION, role="user")
+    signed, _ = issue()
     published = [key["kid"] for key in keys.keyring().jwks["keys"]]
     assert published == [header_of(token)["kid"] for token in tokens]
     assert header_of(signed)["kid"] == published[0]
@@ -202,7 +205,7 @@ def test_an_app_with_a_key_that_will_not_do_does_not_start_and_says_why(
 
 def test_a_secret_of_32_bytes_is_counted_in_bytes(configure: Callable[..., None]) -> None:
     configure(JWT_SECRET="\u00e9" * 16)
-    assert access_tokens.verify(access_tokens.issue(USER, SESSION, role="user")[0]).user_id == USER
+    assert access_tokens.verify(issue()[0]).user_id == USER
     configure(JWT_SECRET="\u00e9" * 15 + "e")
     with pytest.raises(SettingsError, match=r"^JWT_SECRET: must be at least 32 bytes"):
         keys.keyring()

@@ -22,6 +22,7 @@ from tests.security.forge import GENUINE, Sign, base64url, bearer, claims, heade
 from tests.sessions.rows import Sql, open_session
 
 USER, SESSION = UUID(int=1 << 120), UUID(int=1 << 119)
+issue = partial(access_tokens.issue, USER, SESSION, role="user", authenticated_at=1_700_000_000)
 NONES = ("none", "None", "NONE", "nOnE")
 
 
@@ -192,7 +193,7 @@ def test_a_forged_access_token_is_refused_without_asking_the_database(offline: C
     "make",
     [
         signed,
-        lambda: access_tokens.issue(USER, SESSION, role="user")[0],
+        lambda: issue()[0],
         lambda: headed(typ="application/at+jwt"),
         lambda: headed(kid=keys.keyring().signing.id),
         lambda: signed(aud=["another", "jobtrail"]),
@@ -269,7 +270,7 @@ def test_the_key_that_a_public_key_belongs_to_signs(
 ) -> None:
     """The other half of the test above."""
     configure(JWT_PRIVATE_KEYS=es256_key)
-    issued, _ = access_tokens.issue(USER, SESSION, role="user")
+    issued, _ = issue()
     assert offline_es256.get("/api/profile", headers=bearer(issued)).status_code == 503
 
 
@@ -283,7 +284,7 @@ def test_a_key_that_was_not_configured_signs_nothing(
 ) -> None:
     for algorithm in ("ES256", "EdDSA"):
         configure(JWT_PRIVATE_KEYS=new_pem(algorithm))
-        issued, _ = access_tokens.issue(USER, SESSION, role="user")
+        issued, _ = issue()
         for app in (offline, offline_es256):
             assert_invalid_token(app.get("/api/profile", headers=bearer(issued)))
 

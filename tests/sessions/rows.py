@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import time
 from typing import Any
 from uuid import UUID
 
@@ -41,7 +42,8 @@ class OpenSession:
     @property
     def bearer(self) -> dict[str, str]:
         """A new access token, as a header."""
-        return {"Authorization": f"Bearer {access_tokens.issue(self.user_id, self.id, role=self.role)[0]}"}
+        token, _ = access_tokens.issue(self.user_id, self.id, role=self.role, authenticated_at=int(time()))
+        return {"Authorization": f"Bearer {token}"}
 
     def row(self, sql: Sql) -> Row:
         cursor = sql.cursor(row_factory=class_row(Row)).execute(

@@ -81,7 +81,6 @@ class Life(RuleBasedStateMachine):
         self.known: dict[UUID, Session] = {}
 
     def teardown(self) -> None:
-        self.sql.execute("DELETE FROM audit_events WHERE user_id = ANY(%s)", [self.users])
         self.sql.execute("DELETE FROM users WHERE id = ANY(%s)", [self.users])
 
     def is_alive(self, session: Session) -> bool:

@@ -74,6 +74,7 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         VALUES (%s, %s, 'password_changed', '', now() + interval '1 day')
         """,
         [ada.id, ada.email],
+    )
     sql.execute(
         "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
         [secrets.token_bytes(32), ada.id],

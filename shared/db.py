@@ -39,6 +39,8 @@ class Device:
 
     ip: str | None
     user_agent: str | None
+    cookie: str | None = None
+    """What this browser was given after a good sign-in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from shared.db import Caller, Device
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import Problem, ValidationFailed
 from shared.fields import Accepted
+from shared.security import device_cookies
 from shared.sessions import Presented, SignedIn, SignedOut, Tokens
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ MAX_KEY = 128
 
 REFRESH_COOKIE = "__Host-jobtrail_refresh"
 """The prefix makes browsers insist on Secure, Path=/ and no Domain: no other host can set or see it."""
+
+DEVICE_COOKIE = "__Host-jobtrail_device"
+"""Says that somebody has signed in here before: see shared/security/device_cookies.py."""
 
 COOKIE_ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -81,7 +85,7 @@ class Call:
     @cached_property
     def device(self) -> Device:
         agent = self.header("user-agent")
-        return Device(self.address, agent[:500].replace("\0", "") if agent else None)
+        return Device(self.address, agent[:500].replace("\0", "") if agent else None, cookie=self.cookie(DEVICE_COOKIE))
 
     @property
     def address(self) -> str | None:
@@ -405,12 +409,10 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
                 headers["Location"] = spec.location.format(id=result.id)
         case Page():
             body = result.json.encode()
-        case SignedIn(tokens, "body"):
-            body = tokens.model_dump_json().encode()
-        case SignedIn(tokens):
-            body = tokens.model_dump_json(exclude={"refresh_token"}).encode()
-            life = tokens.refresh_expires_in
-            cookies.append(f"{REFRESH_COOKIE}={tokens.refresh_token}; Max-Age={life}; {COOKIE_ATTRIBUTES}")
+        case SignedIn():
+            cookies += cookies_of(result)
+            in_cookie = {"refresh_token"} if result.transport == "cookie" else None
+            body = result.tokens.model_dump_json(exclude=in_cookie).encode()
         case BaseModel():
             body = result.model_dump_json().encode()
         case Raw():
@@ -435,6 +437,18 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
     for cookie in cookies:
         response.headers.add("Set-Cookie", cookie)
     return response
+
+
+def cookies_of(signed_in: SignedIn) -> list[str]:
+    """The refresh token, where it travels that way, and what the browser is known by after a new sign-in."""
+    cookies, tokens = [], signed_in.tokens
+    if signed_in.transport == "cookie":
+        life = tokens.refresh_expires_in
+        cookies.append(f"{REFRESH_COOKIE}={tokens.refresh_token}; Max-Age={life}; {COOKIE_ATTRIBUTES}")
+    if signed_in.device_cookie:
+        life = device_cookies.DAYS * device_cookies.DAY
+        cookies.append(f"{DEVICE_COOKIE}={signed_in.device_cookie}; Max-Age={life}; {COOKIE_ATTRIBUTES}")
+    return cookies
 
 
 def _refuse(call: Call, problem: Problem) -> func.HttpResponse:

@@ -279,7 +279,7 @@ def _response(endpoint: Endpoint, answers: list[Answer], refs: Mapping[tuple[typ
     if "retry" in endpoint.takes:
         headers["Idempotency-Replayed"] = "`true`: this answer was given before."
     if kinds & {SignedIn, SignedOut}:
-        headers["Set-Cookie"] = "The refresh cookie, given or taken back, when it travels that way."
+        headers["Set-Cookie"] = "The refresh cookie, when it travels that way; after a sign-in, the device cookie."
     description = "It was taken; nothing more is told." if kinds == {Accepted} else endpoint.summary
     response: Schema = {"description": description, "headers": _headers(headers)}
     schemas = [_shown(answer, refs[answer.model, "serialization"]) for answer in answers if answer.model]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from shared import accounts, db, documents, limits, sessions, settings
+from shared import accounts, db, documents, limits, mail, sessions, settings
 from shared.db import Caller, Device, Guard
 from shared.documents import Document, Versions
 from shared.errors import NotFound, Problem, StaleVersion, Unauthorized
@@ -97,7 +97,7 @@ class ChallengeInvalid(Unauthorized):
 
 @dataclass(frozen=True, slots=True)
 class RelyingParty:
-    """Whom passkeys are for, as the settings say and never the request."""
+    """Whom passkeys are for, and which pages may use them: as the settings say, and never the request."""
 
     id: str
     origins: list[str]
@@ -105,8 +105,12 @@ class RelyingParty:
     @staticmethod
     def current() -> "RelyingParty":
         config = settings.current()
-        origins = list(config.allowed_origins) or ["http://localhost:7071"]
-        return RelyingParty(config.passkey_rp_id or urlsplit(origins[0]).hostname or "localhost", origins)
+        page = urlsplit(config.app_url)
+        host, port = page.hostname or "", f":{page.port}" if page.port else ""
+        if host in ("127.0.0.1", "::1"):  # passkeys belong to domains, and an address is none
+            host = "localhost"
+        origins = dict.fromkeys([f"{page.scheme}://{host}{port}", *config.allowed_origins])
+        return RelyingParty(config.passkey_rp_id or host, list(origins))
 
 
 # ---------------------------------------------------------------- one's own passkeys
@@ -159,6 +163,7 @@ async def register(caller: Caller, request: PasskeyRegistration, *, device: Devi
     )
     match added.outcome:
         case "added":
+            mail.soon()
             assert added.document is not None
             return Document(added.document, version=added.version)
         case "registered":
@@ -197,6 +202,8 @@ async def remove(caller: Caller, passkey_id: UUID, *, versions: Versions, device
             raise StaleVersion(version=present)
         case "last":
             raise accounts.LastWayIn
+        case _:
+            mail.soon()
 
 
 # ---------------------------------------------------------------- signing in
@@ -255,6 +262,7 @@ async def login(request: PasskeyLogin, *, device: Device) -> SignedIn:
         **pending.terms(device_name=request.device_name, transport=request.transport),
     )
     if signed_in.outcome in ("disabled", "changed"):
+        mail.soon()  # if there is a copy, its owner is told
         raise PasskeyInvalid
     decided = pending.conclude(signed_in, transport=request.transport)
     assert isinstance(decided, SignedIn), "a passkey is two factors in one"
@@ -292,6 +300,7 @@ async def prove(assertion: Assertion, *, user_id: UUID, device: Device, guards: 
     proof = await examine(assertion, user_id=user_id, guards=guards)
     ((owner,),) = await db.as_service(db.from_device(device)).write(queries.USE_PASSKEY, **proof.params())
     if owner is None:
+        mail.soon()
         raise PasskeyInvalid
 
 

@@ -83,6 +83,12 @@ def refresh_keys() -> tuple[bytes, ...]:
     return tuple(_derive(secret, b"jobtrail refresh token v1") for secret in secrets())
 
 
+@lru_cache(maxsize=1)
+def device_keys() -> tuple[bytes, ...]:
+    """Keys for the tags of device cookies, newest first."""
+    return tuple(_derive(secret, b"jobtrail device cookie v1") for secret in secrets())
+
+
 def bucket_key() -> bytes:
     """The key under which addresses and accounts are digested before they become rate limit buckets."""
     return _derive(secrets()[0], b"jobtrail rate limit bucket v1")

@@ -152,6 +152,8 @@ class SignedIn:
 
     tokens: Tokens
     transport: Transport
+    device_cookie: str | None = None
+    """What the browser is to be known by; for a session just begun."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from shared.db import Caller, Device, uuid7
 from shared.documents import Document
 from shared.errors import NotFound, Problem, RateLimited, Unauthorized, ValidationFailed
 from shared.limits import Bucket
-from shared.security import access_tokens, passwords, refresh_tokens
+from shared.security import access_tokens, device_cookies, passwords, refresh_tokens
 from shared.security.keys import Key, keyring
 from shared.sessions import queries
 from shared.sessions.models import (
@@ -118,14 +118,9 @@ async def login(request: LoginRequest, *, device: Device) -> SignedIn | SecondFa
     Raises:
         InvalidCredentials: address and password do not belong to an active account.
         EmailNotVerified: they do, but REQUIRE_VERIFIED_EMAIL is set and the address is not verified.
-        RateLimited: too many failures for this account, from this address, or altogether.
+        RateLimited: too many failures; of which, ``password_attempt()`` says.
     """
-    config = settings.current()
-    buckets = (
-        Bucket("login-address", limits.network(device.ip), config.login_limit_address),
-        Bucket("login-account", request.email.lower(), config.login_limit_account),
-        Bucket("login-total", "", config.login_limit_total),
-    )
+    buckets = password_attempt(request.email, device)
     found = await db.as_service(limits.hit(buckets)).write(
         queries.FIND_CREDENTIALS, row=Credentials, email=request.email
     )
@@ -148,6 +143,20 @@ async def login(request: LoginRequest, *, device: Device) -> SignedIn | SecondFa
         **pending.terms(device_name=request.device_name, transport=request.transport),
     )
     return pending.conclude(signed_in, transport=request.transport)
+
+
+def password_attempt(email: str, device: Device) -> tuple[Bucket, ...]:
+    """Where an attempt at a password counts. A browser that has signed in to this account before has a bucket of its
+    own, and meets no other: so nobody can lock the owner out by failing. All strangers share those of the account, of
+    their address, and of everybody."""
+    config = settings.current()
+    if known := device_cookies.read(device.cookie, email):
+        return (Bucket("login-device", f"{known} {email.lower()}", config.login_limit_account),)
+    return (
+        Bucket("login-address", limits.network(device.ip), config.login_limit_address),
+        Bucket("login-account", email.lower(), config.login_limit_account),
+        Bucket("login-total", "", config.login_limit_total),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +210,7 @@ def lifetimes() -> dict[str, int]:
 
 def begin(opened: Opened | SignIn, transport: Transport) -> SignedIn:
     """The first tokens of a session just opened."""
-    return _sign_in(
+    signed_in = _sign_in(
         opened.session_id,
         generation=1,
         refresh_seconds=opened.refresh_seconds,
@@ -209,6 +218,7 @@ def begin(opened: Opened | SignIn, transport: Transport) -> SignedIn:
         owner=opened.owner,
         transport=transport,
     )
+    return replace(signed_in, device_cookie=device_cookies.issue(signed_in.tokens.user.email))
 
 
 async def refresh(presented: Presented | None, *, device: Device) -> SignedIn:

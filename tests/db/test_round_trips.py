@@ -168,11 +168,11 @@ def test_a_forged_refresh_token_costs_nothing(meter: Meter, somebody: Person) ->
 
 
 @pytest.mark.parametrize("email", ["{known}", "nobody@example.com"])
-def test_a_failed_login_costs_one_whether_or_not_there_is_an_account(
+def test_a_failed_login_costs_what_a_good_one_does_whether_or_not_there_is_an_account(
     meter: Meter, somebody: Person, email: str
 ) -> None:
     wrong = {"email": email.format(known=somebody.email), "password": "not the password"}
-    assert meter.cost(somebody.post, "/api/auth/login", wrong, status=401) == 1
+    assert meter.cost(somebody.post, "/api/auth/login", wrong, status=401) == BUDGETS["login"]
 
 
 def test_a_registration_that_is_refused_costs_one(meter: Meter, somebody: Person) -> None:

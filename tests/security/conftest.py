@@ -54,6 +54,7 @@ CACHES = (
     settings.current,
     keys.keyring,
     keys.refresh_keys,
+    keys.device_keys,
     sealing.sealing_keys,
     access_tokens._prove,
     access_tokens._header,

@@ -45,7 +45,8 @@ def claims_of(token: str) -> dict[str, Any]:
 def test_a_token_has_the_claims_of_rfc_9068_and_no_others(environment: dict[str, str]) -> None:
     token, life = issue()
     claims = claims_of(token)
-    assert claims.keys() == set(access_tokens.REQUIRED)
+    assert claims.keys() == {*access_tokens.REQUIRED, "auth_time"}
+    assert claims["auth_time"] == 1_700_000_000
     assert (claims["iss"], claims["aud"], claims["role"]) == ("jobtrail", "jobtrail", "user")
     assert (claims["sub"], claims["sid"]) == (str(USER), str(SESSION))
     assert claims["exp"] - claims["iat"] == life

@@ -54,6 +54,6 @@ def test_the_outcomes_are_decided_in_the_order_of_the_document(sql: Sql) -> None
 
 
 def test_every_setting_the_document_names_exists() -> None:
-    named = set(re.findall(r"`([A-Z_]+)`", DOCUMENT)) - {"NOBODY", "OPEN_SESSION"}
+    named = set(re.findall(r"`([A-Z_]+)`", DOCUMENT)) - {"NOBODY"}
     assert named
     assert named <= {name.upper() for name in Settings.model_fields}

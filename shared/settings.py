@@ -204,6 +204,7 @@ class Settings(BaseModel):
         if domain not in (None, "localhost") and not re.fullmatch(rf"({label}\.)+[a-z]{label}", domain):
             raise ValueError("must be a domain such as example.com, in lower case, without scheme or port")
         return domain
+
     @field_validator("app_url", "acs_endpoint")
     @classmethod
     def _web_address(cls, address: str | None) -> str | None:

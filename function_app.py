@@ -4,12 +4,9 @@ from uuid import UUID
 
 import azure.functions as func
 
-from shared import accounts, applications, health, openapi, passkeys, quotas, retention, sessions
+from shared import accounts, applications, health, mail, openapi, passkeys, quotas, retention, sessions
 from shared.access import anyone, fresh, member, role
 from shared.accounts import LastWayIn, Profile, ProfileChanges
-from shared import accounts, applications, health, mail, openapi, quotas, retention, sessions
-from shared.access import anyone, member, role
-from shared.accounts import Profile, ProfileChanges
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
 from shared.db import Caller
 from shared.documents import Document, Page, Retry, Versions

@@ -178,8 +178,8 @@ TEMPLATES: Mapping[str, Template] = {
         "A passkey was used that may be a copy",
         (
             (
-                "The passkey “{name}” was presented with a count that has been used before, which happens when somebody "
-                "has a copy of it. It no longer signs in to your Jobtrail account: remove it, and add a new one."
+                "The passkey “{name}” was presented with a count that was used before, which happens when somebody has "
+                "a copy of it. It no longer signs in to your Jobtrail account: remove it, and add a new one."
             ),
             "If you did not use it just now, look at the account's sessions, and end those you do not know.",
         ),

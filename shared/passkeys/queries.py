@@ -46,7 +46,7 @@ REFUSE_REGISTRATION = statement(
     WITH spent AS (
         DELETE FROM challenges WHERE digest = %(digest)s AND kind = 'passkey_registration'
     )
-    SELECT audit('passkey_refused', current_setting('app.user_id')::uuid, '{}', false)
+    SELECT audit('passkey_refused', current_setting('app.user_id')::uuid, '{"reason": "invalid"}', false)
     """
 )
 

@@ -349,7 +349,7 @@ def _verify_assertion(assertion: Assertion, known: Known | None, *, challenge: s
             require_user_verification=True,
         )
     )
-    if known is None or verified is None:
+    if known is None or verified is None or _is_framed(assertion):
         return None
     if (verified.credential_device_type == "multi_device") != known.is_syncable:  # section 7.2, step 19
         return None
@@ -377,7 +377,9 @@ def _verify_attestation(attestation: Attestation, *, challenge: str) -> "Verifie
         return made
 
     made = _unless_refused(verify)
-    return made if made and len(made.credential_id) <= CREDENTIAL_ID_BYTES else None
+    if made is None or len(made.credential_id) > CREDENTIAL_ID_BYTES or _is_framed(attestation):
+        return None
+    return made
 
 
 def _unless_refused(verify: Callable[[], Verified]) -> Verified | None:
@@ -393,15 +395,25 @@ def _unless_refused(verify: Callable[[], Verified]) -> Verified | None:
         return None
 
 
-def _challenge(credential: Attestation | Assertion) -> str:
-    """The challenge that a credential says it answers; none of ours if it says none, or stands in a foreign frame."""
+def _client_data(credential: Attestation | Assertion) -> dict[str, Any]:
+    """What the browser says of the ceremony; nothing where that cannot be read."""
     try:
         said = json.loads(_bytes(credential.response.client_data_json))
-        challenge = said["challenge"]
-        is_foreign = said.get("crossOrigin", False) or "topOrigin" in said
-        return challenge if isinstance(challenge, str) and challenge.isascii() and not is_foreign else ""
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return ""
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _challenge(credential: Attestation | Assertion) -> str:
+    """The challenge a credential says it answers; if it says none, one that nobody was given."""
+    challenge = _client_data(credential).get("challenge")
+    return challenge if isinstance(challenge, str) and challenge.isascii() else ""
+
+
+def _is_framed(credential: Attestation | Assertion) -> bool:
+    """Whether the page stood in one of another site, where people cannot see whose it is: we have no such pages."""
+    said = _client_data(credential)
+    return bool(said.get("crossOrigin")) or "topOrigin" in said
 
 
 def _descriptors(passkeys: list[dict[str, Any]]) -> list[CredentialDescriptor]:

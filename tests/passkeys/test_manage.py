@@ -9,8 +9,11 @@ import pytest
 
 from tests.conftest import Client, Person
 from tests.passkeys.ceremonies import PASSKEYS, new_passkey, sign_in
+from tests.processes import eventually
 
 Sql = psycopg.Connection[Any]
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def without_password(sql: Sql, person: Person) -> None:
@@ -111,8 +114,6 @@ def test_a_sign_in_and_a_removal_at_once_wait_for_each_other_in_one_order(
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
-        from tests.processes import eventually
-
         eventually(lambda: sql.execute(waiting).fetchone() == (2,))
         assert sql.execute("SELECT id FROM passkeys WHERE id = %s FOR UPDATE NOWAIT", [passkey["id"]]).fetchall()
         another.rollback()

@@ -55,7 +55,7 @@ def test_a_second_factor_is_one_of_that_accounts_passkeys(
     authenticator, _ = new_passkey(person)
     options = request_options(client, challenge=pending(sql, person))
     assert [each["id"] for each in options["allowCredentials"]] == [base64url(authenticator.credential_id)]
-    prove(at_the_door, person, authenticator.assert_(options, user_handle=None))
+    prove(at_the_door, person, authenticator.get(options, user_handle=None))
     assert sql.execute(
         "SELECT sign_count, last_used_at IS NOT NULL FROM passkeys WHERE user_id = %s", [person.id]
     ).fetchall() == [(2, True)]
@@ -65,9 +65,9 @@ def test_who_is_signed_in_gets_options_for_their_own_passkeys(person: Person, at
     authenticator, _ = new_passkey(person)
     options = request_options(person)
     assert [each["id"] for each in options["allowCredentials"]] == [base64url(authenticator.credential_id)]
-    prove(at_the_door, person, authenticator.assert_(options))
+    prove(at_the_door, person, authenticator.get(options))
     with pytest.raises(PasskeyInvalid):
-        prove(at_the_door, person, authenticator.assert_(options))
+        prove(at_the_door, person, authenticator.get(options))
 
 
 def test_a_session_that_has_ended_gets_no_options(person: Person) -> None:
@@ -96,23 +96,23 @@ def test_a_challenge_of_one_user_proves_nothing_of_another(
 ) -> None:
     ada, bob = new_person(), new_person()
     hers, his = new_passkey(ada)[0], new_passkey(bob)[0]
-    for who, credential in ((ada, his.assert_(request_options(ada))), (bob, his.assert_(request_options(ada)))):
+    for who, credential in ((ada, his.get(request_options(ada))), (bob, his.get(request_options(ada)))):
         with pytest.raises(PasskeyInvalid):
             prove(at_the_door, who, credential)
     with pytest.raises(PasskeyInvalid):
-        prove(at_the_door, bob, hers.assert_(request_options(ada)))
+        prove(at_the_door, bob, hers.get(request_options(ada)))
 
 
 def test_a_challenge_that_anybody_gets_is_no_second_factor(client: Client, person: Person, at_the_door: Door) -> None:
     authenticator, _ = new_passkey(person)
     with pytest.raises(PasskeyInvalid):
-        prove(at_the_door, person, authenticator.assert_(request_options(client)))
+        prove(at_the_door, person, authenticator.get(request_options(client)))
 
 
 def test_a_copy_proves_nothing(person: Person, sql: Sql, at_the_door: Door) -> None:
     authenticator, _ = new_passkey(person)
     with pytest.raises(PasskeyInvalid):
-        prove(at_the_door, person, authenticator.assert_(request_options(person), count=1))
+        prove(at_the_door, person, authenticator.get(request_options(person), count=1))
     assert sql.execute(
         "SELECT count(*) FROM audit_events WHERE event = 'passkey_cloned' AND user_id = %s", [person.id]
     ).fetchone() == (1,)
@@ -120,7 +120,7 @@ def test_a_copy_proves_nothing(person: Person, sql: Sql, at_the_door: Door) -> N
 
 def test_what_is_to_run_first_runs_first(person: Person, sql: Sql, at_the_door: Door) -> None:
     authenticator, _ = new_passkey(person)
-    assertion = Assertion.model_validate(authenticator.assert_(request_options(person)))
+    assertion = Assertion.model_validate(authenticator.get(request_options(person)))
     bucket = Bucket("second-factor", person.id, Limit(hits=1, seconds=60))
 
     async def twice() -> UUID:
@@ -150,4 +150,4 @@ def test_an_authenticator_that_nobody_registered_proves_nothing(person: Person, 
     new_passkey(person)
     stranger = Authenticator(user_handle=UUID(person.id).bytes)
     with pytest.raises(PasskeyInvalid):
-        prove(at_the_door, person, stranger.assert_(request_options(person)))
+        prove(at_the_door, person, stranger.get(request_options(person)))

@@ -64,7 +64,7 @@ def test_a_passkey_signs_in_without_password_or_address(client: Client, person: 
 
 def test_a_passkey_signs_in_by_cookie_and_names_the_device(client: Client, person: Person) -> None:
     authenticator, _ = new_passkey(person)
-    credential = authenticator.assert_(request_options(client))
+    credential = authenticator.get(request_options(client))
     answer = client.post(LOGIN, {"credential": credential, "transport": "cookie", "device_name": "phone"})
     assert "refresh_token" not in answer.json()
     assert answer.headers["set-cookie"].startswith("__Host-jobtrail_refresh=jtr_")
@@ -134,7 +134,7 @@ def test_an_unknown_credential_signed_with_the_key_it_is_compared_with_signs_nob
     client: Client, person: Person
 ) -> None:
     forged = Authenticator(key=ec.derive_private_key(1, ec.SECP256R1()))
-    forged.attest(creation_options(person))
+    forged.create(creation_options(person))
     assert sign_in(client, forged).status_code == 401
 
 
@@ -163,18 +163,18 @@ def test_an_address_that_must_be_verified_first_is_told_so(
 def test_a_challenge_is_good_once_even_for_a_failure(client: Client, person: Person) -> None:
     authenticator, _ = new_passkey(person)
     options = request_options(client)
-    credential = authenticator.assert_(options)
+    credential = authenticator.get(options)
     assert client.post(LOGIN, {"credential": credential}).status_code == 200
     assert client.post(LOGIN, {"credential": credential}).status_code == 401, "replayed"
-    assert client.post(LOGIN, {"credential": authenticator.assert_(options)}).status_code == 401
+    assert client.post(LOGIN, {"credential": authenticator.get(options)}).status_code == 401
     options = request_options(client)
-    assert client.post(LOGIN, {"credential": authenticator.assert_(options, rp_id="evil.example")}).status_code == 401
-    assert client.post(LOGIN, {"credential": authenticator.assert_(options)}).status_code == 401
+    assert client.post(LOGIN, {"credential": authenticator.get(options, rp_id="evil.example")}).status_code == 401
+    assert client.post(LOGIN, {"credential": authenticator.get(options)}).status_code == 401
 
 
 def test_an_assertion_presented_eight_times_at_once_signs_in_once(person: Person) -> None:
     authenticator, _ = new_passkey(person, counts=False)
-    credential = authenticator.assert_(request_options(Client(person.url)))
+    credential = authenticator.get(request_options(Client(person.url)))
 
     def present(_: int) -> int:
         somebody = Client(person.url)
@@ -196,13 +196,13 @@ def test_a_challenge_is_good_for_five_minutes(client: Client, person: Person, sq
         [options["challenge"].encode()],
     )
     assert found.fetchall() == [(True,)]
-    assert client.post(LOGIN, {"credential": authenticator.assert_(options)}).status_code == 401
+    assert client.post(LOGIN, {"credential": authenticator.get(options)}).status_code == 401
 
 
 def test_a_challenge_for_registering_or_for_a_second_factor_signs_nobody_in(client: Client, person: Person) -> None:
     authenticator, _ = new_passkey(person)
     for options in (creation_options(person), request_options(person)):
-        answer = client.post(LOGIN, {"credential": authenticator.assert_(options)})
+        answer = client.post(LOGIN, {"credential": authenticator.get(options)})
         assert answer.status_code == 401
 
 
@@ -268,11 +268,9 @@ def test_failures_from_one_address_are_limited_and_successes_are_not(
 ) -> None:
     authenticator, _ = new_passkey(new_person(strict.url))
     options = [request_options(strict) for _ in range(9)]
-    good = [strict.post(LOGIN, {"credential": authenticator.assert_(each)}).status_code for each in options[:4]]
+    good = [strict.post(LOGIN, {"credential": authenticator.get(each)}).status_code for each in options[:4]]
     assert good == [200] * 4
-    bad = [
-        strict.post(LOGIN, {"credential": authenticator.assert_(each, rp_id="evil.example")}) for each in options[4:]
-    ]
+    bad = [strict.post(LOGIN, {"credential": authenticator.get(each, rp_id="evil.example")}) for each in options[4:]]
     assert [answer.status_code for answer in bad] == [401, 401, 401, 429, 429]
     assert bad[-1].json()["policy"] == "passkey-address"
 

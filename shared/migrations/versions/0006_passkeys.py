@@ -61,26 +61,27 @@ BEGIN
     WHERE digest = the_challenge AND kind = 'passkey_registration' AND user_id = the_user AND expires_at > now();
     IF NOT FOUND THEN
         outcome := 'expired';
-        RETURN;
+    ELSE
+        PERFORM FROM users WHERE id = the_user FOR NO KEY UPDATE;  -- in a line, or two could both be the last allowed
+        IF (SELECT count(*) FROM passkeys WHERE user_id = the_user) >= cap THEN
+            outcome := 'too_many';
+        ELSE
+            INSERT INTO passkeys
+                (user_id, credential_id, public_key, sign_count, name, transports, aaguid, is_syncable, is_backed_up)
+            VALUES
+                (the_user, the_credential, the_key, the_count, the_name, the_transports, the_aaguid, syncable,
+                 backed_up)
+            ON CONFLICT ON CONSTRAINT passkeys_credential_id_key DO NOTHING
+            RETURNING * INTO added;
+            outcome := CASE WHEN FOUND THEN 'added' ELSE 'registered' END;
+        END IF;
     END IF;
-    PERFORM FROM users WHERE id = the_user FOR NO KEY UPDATE;  -- one at a time, or two could both be the last allowed
-    IF (SELECT count(*) FROM passkeys WHERE user_id = the_user) >= cap THEN
-        outcome := 'too_many';
-        RETURN;
+    IF outcome = 'added' THEN
+        PERFORM audit('passkey_added', the_user, jsonb_build_object('passkey_id', added.id, 'name', the_name)),
+                post_mail(the_user, NULL, 'passkey_added', '', jsonb_build_object('name', the_name));
+    ELSE
+        PERFORM audit('passkey_refused', the_user, jsonb_build_object('reason', outcome), false);
     END IF;
-    INSERT INTO passkeys
-        (user_id, credential_id, public_key, sign_count, name, transports, aaguid, is_syncable, is_backed_up)
-    VALUES
-        (the_user, the_credential, the_key, the_count, the_name, the_transports, the_aaguid, syncable, backed_up)
-    ON CONFLICT ON CONSTRAINT passkeys_credential_id_key DO NOTHING
-    RETURNING * INTO added;
-    IF NOT FOUND THEN
-        outcome := 'registered';
-        RETURN;
-    END IF;
-    outcome := 'added';
-    PERFORM audit('passkey_added', the_user, jsonb_build_object('passkey_id', added.id, 'name', the_name)),
-            post_mail(the_user, NULL, 'passkey_added', '', jsonb_build_object('name', the_name));
 END $$;
 
 CREATE FUNCTION remove_passkey(the_passkey uuid, expected int[], OUT outcome text, OUT present int)

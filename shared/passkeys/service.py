@@ -247,7 +247,7 @@ async def login(request: PasskeyLogin, *, device: Device) -> SignedIn:
     """
     bucket = Bucket("passkey-address", limits.network(device.ip), settings.current().passkey_limit_address)
     known, proof = await _examine(
-        request.credential, kind="passkey_sign_in", user_id=None, guards=[limits.hit([bucket])]
+        request.credential, kinds=["passkey_sign_in", "passkey_proof"], user_id=None, guards=[limits.hit([bucket])]
     )
     door = db.as_service(db.from_device(device))
     if proof is None:
@@ -285,7 +285,7 @@ async def examine(assertion: Assertion, *, user_id: UUID | None = None, guards: 
     Raises:
         PasskeyInvalid: the assertion proves nothing.
     """
-    _, proof = await _examine(assertion, kind="passkey_proof", user_id=user_id, guards=guards)
+    _, proof = await _examine(assertion, kinds=["passkey_proof"], user_id=user_id, guards=guards)
     if proof is None:
         raise PasskeyInvalid
     return proof
@@ -310,7 +310,7 @@ async def prove(assertion: Assertion, *, user_id: UUID, device: Device, guards: 
 async def _examine(
     assertion: Assertion,
     *,
-    kind: Literal["passkey_sign_in", "passkey_proof"],
+    kinds: list[Literal["passkey_sign_in", "passkey_proof"]],
     user_id: UUID | None,
     guards: Sequence[Guard],
 ) -> tuple[Known | None, Proof | None]:
@@ -319,17 +319,12 @@ async def _examine(
         queries.TAKE_CHALLENGE,
         row=Known,
         digest=sessions.digest(challenge),
-        kind=kind,
+        kinds=kinds,
         credential_id=_bytes(assertion.raw_id),
         expected_user_id=user_id,
     )
     known = found[0] if found else None
-    proof = _verify_assertion(assertion, known, challenge=challenge)
-    handle = assertion.response.user_handle
-    if proof is None or (handle is None and kind == "passkey_proof"):
-        return known, proof
-    # Section 7.2, step 6: who asked for nobody in particular learns from the handle whose passkey it is.
-    return known, proof if handle is not None and _bytes(handle) == proof.user_id.bytes else None
+    return known, _verify_assertion(assertion, known, challenge=challenge)
 
 
 def _verify_assertion(assertion: Assertion, known: Known | None, *, challenge: str) -> Proof | None:
@@ -350,6 +345,11 @@ def _verify_assertion(assertion: Assertion, known: Known | None, *, challenge: s
         )
     )
     if known is None or verified is None or _is_framed(assertion):
+        return None
+    handle = assertion.response.user_handle
+    if handle is None and not known.was_expected:  # section 7.2, step 6: it says whose passkey it is
+        return None
+    if handle is not None and _bytes(handle) != known.user_id.bytes:
         return None
     if (verified.credential_device_type == "multi_device") != known.is_syncable:  # section 7.2, step 19
         return None

@@ -138,7 +138,7 @@ def started(profile: Path) -> Iterator[Chromium]:
                 "--disable-background-networking",
                 *(["--no-sandbox"] if os.geteuid() == 0 else []),  # which root cannot have
             ],
-            preexec_fn=wire,  # noqa: PLW1509 - nothing else gives a child its descriptors 3 and 4
+            preexec_fn=wire,  # nothing else gives a child its descriptors 3 and 4
             pass_fds=(3, 4),
             stdin=subprocess.DEVNULL,
             stdout=output,

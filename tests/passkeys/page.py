@@ -75,7 +75,7 @@ def served(port: int, api: str) -> Iterator[str]:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 pass
 
         with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:

@@ -199,11 +199,18 @@ def test_a_challenge_is_good_for_five_minutes(client: Client, person: Person, sq
     assert client.post(LOGIN, {"credential": authenticator.get(options)}).status_code == 401
 
 
-def test_a_challenge_for_registering_or_for_a_second_factor_signs_nobody_in(client: Client, person: Person) -> None:
+def test_a_challenge_for_registering_signs_nobody_in(client: Client, person: Person) -> None:
     authenticator, _ = new_passkey(person)
-    for options in (creation_options(person), request_options(person)):
-        answer = client.post(LOGIN, {"credential": authenticator.get(options)})
-        assert answer.status_code == 401
+    assert client.post(LOGIN, {"credential": authenticator.get(creation_options(person))}).status_code == 401
+
+
+def test_a_challenge_that_was_for_one_account_signs_in_to_that_one_only(
+    client: Client, new_person: Callable[..., Person]
+) -> None:
+    ada, bob = new_person(), new_person()
+    hers, his = new_passkey(ada)[0], new_passkey(bob)[0]
+    assert client.post(LOGIN, {"credential": his.get(request_options(ada))}).status_code == 401
+    assert client.post(LOGIN, {"credential": hers.get(request_options(ada), user_handle=None)}).status_code == 200
 
 
 # ---------------------------------------------------------------- counters

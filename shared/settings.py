@@ -254,7 +254,14 @@ class Settings(BaseModel):
         if self.trusted_proxy_hops == 0 and "WEBSITE_INSTANCE_ID" in os.environ:
             raise ValueError("TRUSTED_PROXY_HOPS must be 1 or more on Azure, or callers could choose their address")
         self._check_mail()
+        self._check_passkeys()
         return self
+
+    def _check_passkeys(self) -> None:
+        hosts = [urlsplit(origin).hostname or "" for origin in (self.app_url, *self.allowed_origins)]
+        domain = self.passkey_rp_id
+        if domain and not any(host == domain or host.endswith(f".{domain}") for host in hosts):
+            raise ValueError("PASSKEY_RP_ID must be the host of APP_URL or of an allowed origin, or a domain above it")
 
     def _check_mail(self) -> None:
         if self.mail_sender == "smtp" and self.smtp_url is None:

@@ -1,4 +1,4 @@
-"""A loopback server in the place of api.pwnedpasswords.com: it speaks the range protocol, well or badly, as it is told."""
+"""A server in the place of api.pwnedpasswords.com, which speaks the range protocol, well or badly, as it is told."""
 
 import hashlib
 import socket

@@ -6,19 +6,23 @@ import secrets
 import threading
 import time
 import unicodedata
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from shared import connections
+from shared import connections, settings
 from shared.errors import Overloaded
 from shared.db import uuid7
 from shared.security import passwords
+from shared.security.sealing import SealingKey
+from shared.settings import SettingsError
 from tests.conftest import PASSWORD, Client, Person
 from tests.sessions.rows import Sql, disable
 from tests.sessions.together import at_once
@@ -355,3 +359,170 @@ def test_the_queue_is_as_long_as_it_may_be_and_empties(
 
     assert all(asyncio.run(crowd()))
     assert bench.waiting == 0
+
+
+# ---------------------------------------------------------------- with a pepper
+
+OLD, NEW = (
+    f"{name}:{b64encode(bytes(range(start, start + 32))).decode()}" for name, start in (("old", 1), ("new", 99))
+)
+
+
+def seals(name: str) -> str:
+    return f"$sealed$v=1${name}$"
+
+
+def test_with_a_pepper_the_database_holds_nothing_to_guess_against(
+    configure: Callable[..., None], new_person: Callable[..., Person], sql: Sql
+) -> None:
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    person = new_person()
+    stored = stored_hash(sql, person.id)
+    assert stored.startswith(seals("old"))
+    assert b"argon2" not in b64decode(stored.removeprefix(seals("old")))
+    assert log_in(person, person.email).status_code == 200
+    assert log_in(person, person.email, WRONG).status_code == 401
+    assert stored_hash(sql, person.id) == stored
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "beginning"),
+    [
+        ({}, {"PASSWORD_PEPPER_KEYS": OLD}, seals("old")),
+        ({"PASSWORD_PEPPER_KEYS": OLD}, {"PASSWORD_PEPPER_KEYS": f"{NEW},{OLD}"}, seals("new")),
+        (
+            {"PASSWORD_PEPPER_KEYS": OLD},
+            {"PASSWORD_PEPPER_KEYS": NEW, "PASSWORD_PEPPER_KEYS_PREVIOUS": OLD},
+            seals("new"),
+        ),
+        (
+            {"PASSWORD_PEPPER_KEYS": OLD},
+            {"PASSWORD_PEPPER_KEYS": "", "PASSWORD_PEPPER_KEYS_PREVIOUS": OLD},
+            "$argon2id$",
+        ),
+    ],
+    ids=["a first pepper", "a new one", "a new one in place of the old", "none any more"],
+)
+def test_a_hash_is_kept_as_it_is_to_be_kept_now_from_the_next_login_on(
+    configure: Callable[..., None],
+    new_person: Callable[..., Person],
+    sql: Sql,
+    before: dict[str, str],
+    after: dict[str, str],
+    beginning: str,
+) -> None:
+    configure(**before)
+    person = new_person()
+    old = stored_hash(sql, person.id)
+    configure(**after)
+    assert log_in(person, person.email, WRONG).status_code == 401
+    assert stored_hash(sql, person.id) == old
+    assert log_in(person, person.email).status_code == 200
+    renewed = stored_hash(sql, person.id)
+    assert renewed.startswith(beginning)
+    assert not old.startswith(beginning)
+    assert log_in(person, person.email).status_code == 200
+    assert stored_hash(sql, person.id) == renewed
+
+
+def test_a_sealed_hash_of_another_cost_is_replaced_at_the_next_login(
+    configure: Callable[..., None], new_person: Callable[..., Person], sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(passwords, "HASHER", CHEAPER)
+        person = new_person()
+    old = stored_hash(sql, person.id)
+    assert passwords.is_outdated(old, owner=UUID(person.id))
+    assert log_in(person, person.email).status_code == 200
+    renewed = stored_hash(sql, person.id)
+    assert (renewed == old, passwords.is_outdated(renewed, owner=UUID(person.id))) == (False, False)
+
+
+def test_a_sealed_hash_lets_nobody_in_to_another_account(
+    configure: Callable[..., None], new_person: Callable[..., Person], sql: Sql
+) -> None:
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    ada, eve = new_person(), new_person()
+    store_hash(sql, ada.id, stored_hash(sql, eve.id))
+    assert log_in(ada, ada.email, eve.password).status_code == 401
+
+
+def test_without_its_key_a_sealed_hash_lets_nobody_in_until_it_is_back_and_the_log_says_so(
+    configure: Callable[..., None], new_person: Callable[..., Person], sql: Sql, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    person = new_person()
+    old = stored_hash(sql, person.id)
+    for others in (NEW, ""):
+        caplog.clear()
+        configure(PASSWORD_PEPPER_KEYS=others)
+        assert log_in(person, person.email).status_code == 401
+        assert "a password hash under key 'old' cannot be opened" in caplog.text
+        assert stored_hash(sql, person.id) == old
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    assert log_in(person, person.email).status_code == 200
+
+
+@pytest.mark.usefixtures("environment")
+def test_no_character_of_a_sealed_hash_can_be_another(
+    configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(PASSWORD_PEPPER_KEYS=f"{OLD},{NEW}")
+    cheapest = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "HASHER", cheapest)
+    monkeypatch.setattr(passwords, "NOBODY", cheapest.hash(WRONG))
+    owner = uuid7()
+    stored = asyncio.run(passwords.hash_password(PASSWORD, owner=owner))
+    altered = [
+        stored[:at] + other + stored[at + 1 :] for at in range(len(stored)) for other in "$A9=n" if other != stored[at]
+    ]
+    altered += [stored.replace("$old$", "$new$"), stored[:-1], stored + "=", stored + "A", stored.lower()]
+
+    async def verify_all() -> list[bool]:
+        return [await passwords.verify(each, PASSWORD, owner=owner) for each in altered]
+
+    assert asyncio.run(passwords.verify(stored, PASSWORD, owner=owner))
+    assert not any(asyncio.run(verify_all()))
+    for other in (uuid7(), None):
+        assert not asyncio.run(passwords.verify(stored, PASSWORD, owner=other))
+
+
+@pytest.mark.parametrize("pepper_came", ["before the account", "after the account"])
+@pytest.mark.parametrize("setting", ["PASSWORD_PEPPER_KEYS", "PASSWORD_PEPPER_KEYS_PREVIOUS"])
+@pytest.mark.parametrize("prepare", REFUSED)
+def test_with_a_pepper_too_every_refused_login_costs_the_same(
+    configure: Callable[..., None],
+    new_person: Callable[..., Person],
+    sql: Sql,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+    prepare: Callable[[Person, Sql], tuple[str, str]],
+    setting: str,
+    pepper_came: str,
+) -> None:
+    """One seal opened and one password verified, whether or not there is an account, and however it is kept."""
+    if pepper_came == "before the account":
+        configure(PASSWORD_PEPPER_KEYS=OLD)
+    person = new_person()
+    email, password = prepare(person, sql)
+    configure(PASSWORD_PEPPER_KEYS="")
+    configure(**{setting: OLD})
+    opened, open_seal = [], SealingKey.open
+
+    def counting_open(self: SealingKey, *args: Any, **named: Any) -> bytes:
+        opened.append(self.id)
+        return open_seal(self, *args, **named)
+
+    monkeypatch.setattr(SealingKey, "open", counting_open)
+    work.hashed = work.round_trips = 0
+    assert log_in(person, email, password).status_code == 401
+    assert opened == ["old"]
+    assert [extract_parameters(stored) for stored in work.verified] == [extract_parameters(passwords.NOBODY)]
+    assert (work.hashed, work.round_trips) == (0, 1)
+
+
+def test_a_key_that_seals_and_one_that_only_opens_have_different_ids(configure: Callable[..., None]) -> None:
+    configure(PASSWORD_PEPPER_KEYS=OLD, PASSWORD_PEPPER_KEYS_PREVIOUS=OLD)
+    with pytest.raises(SettingsError, match="PASSWORD_PEPPER_KEYS_PREVIOUS must not share an id"):
+        settings.current()

@@ -6,7 +6,7 @@ from uuid import RFC_4122
 
 import psycopg
 
-from shared.identifiers import uuid7
+from shared.db import uuid7
 
 Sql = psycopg.Connection[Any]
 

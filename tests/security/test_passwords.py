@@ -525,7 +525,7 @@ def test_with_a_pepper_too_every_refused_login_costs_the_same(
 def test_with_a_pepper_a_right_password_of_a_disabled_account_costs_no_hash_more_than_a_wrong_one(
     configure: Callable[..., None], new_person: Callable[..., Person], sql: Sql, work: Work
 ) -> None:
-    """Its seal is opened twice, which takes microseconds: to verify it, and to see whether it is kept as it should be."""
+    """Its seal is opened twice, which takes microseconds: to verify it, and to see whether it is kept as it should."""
     configure(PASSWORD_PEPPER_KEYS=OLD)
     person = new_person()
     email, password = when_disabled(person, sql)

@@ -160,6 +160,7 @@ def test_a_password_is_judged_alike_however_it_is_composed(password: str) -> Non
         "engines.example",
         "babbage-co",
         "lovelacexyada",
+        "velace-xq7",
     ],
 )
 def test_a_password_made_of_the_owners_own_names_is_refused(password: str) -> None:

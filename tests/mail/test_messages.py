@@ -217,6 +217,11 @@ def test_a_fact_may_come_later_but_never_a_token() -> None:
         Message("verify_email", ADA, later=("token",))
 
 
+def test_a_moment_may_come_as_postgresql_writes_it() -> None:
+    message = Message("account_deletion_requested", later=("due",))
+    assert "27 November 2026 at 21:35 UTC" in rendered(message, due="2026-11-27T22:35:04.1234+01:00").text
+
+
 def test_a_message_does_not_show_its_facts_when_it_is_printed() -> None:
     assert TOKEN not in repr(VERIFY)
     assert TOKEN.encode() not in VERIFY.sealed()

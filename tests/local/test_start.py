@@ -34,6 +34,7 @@ def test_start_serves_the_app_on_an_embedded_database_and_stops_it_all(project: 
         "The schema is up to date.",
         f"Jobtrail is at {started.url}   (Ctrl-C stops it)",
         f"API reference: {started.url}/api/docs",
+        f"Mail: {started.url}/_local/mailbox",
     ]
     worker, url, secret, _ = started.who()
     with psycopg.connect(url) as connection:
@@ -69,6 +70,18 @@ def test_the_embedded_owner_can_do_what_neons_can_and_no_more(running: tuple[Pro
         assert server == ("jobtrail", "jobtrail", "C.UTF-8", "UTC", "")
         connection.execute("CREATE ROLE tenant NOLOGIN")
         connection.execute("CREATE DATABASE another")
+
+
+def test_mail_leads_to_this_host_and_is_kept_with_the_rest_unless_that_is_set(
+    project: Project, running: tuple[Project, Started]
+) -> None:
+    shared, started = running
+    url, directory = get(f"{started.url}/mail").text.split()
+    assert get(f"{url}/verify-email").status_code == 200
+    assert url.startswith(started.url)
+    assert Path(directory) == shared.root / ".local" / "mail"
+    own = project.start(APP_URL="https://app.example.com", MAIL_DIRECTORY="elsewhere")
+    assert get(f"{own.url}/mail").text.split() == ["https://app.example.com", "elsewhere"]
 
 
 def test_settings_come_from_the_environment_then_from_the_file(project: Project) -> None:

@@ -205,6 +205,8 @@ class Settings(BaseModel):
             r"(https://[^/?#\s@]+|http://(localhost|127\.0\.0\.1)(:\d+)?)(/[^?#\s]*)?", url
         ):
             raise ValueError("must be an https address such as https://api.pwnedpasswords.com/range/")
+        return url
+
     @field_validator("app_url", "acs_endpoint")
     @classmethod
     def _web_address(cls, address: str | None) -> str | None:

@@ -218,6 +218,7 @@ class Settings(BaseModel):
         if domain not in (None, "localhost") and not re.fullmatch(rf"({label}\.)+[a-z]{label}", domain):
             raise ValueError("must be a domain such as example.com, in lower case, without scheme or port")
         return domain
+
     @field_validator("breached_passwords_url")
     @classmethod
     def _private(cls, url: str | None) -> str | None:

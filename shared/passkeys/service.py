@@ -52,6 +52,9 @@ Verified = TypeVar("Verified")
 MAX_PASSKEYS = 25
 """Passkeys an account may have: more than anybody has devices, and a list that needs no pages."""
 
+STANDARD_PORTS = {"https": 443, "http": 80}
+"""Ports that browsers leave out of an origin (RFC 6454, section 6.2)."""
+
 NOBODYS_KEY = bytes.fromhex(
     "a5010203262001"
     "2158206b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
@@ -106,7 +109,8 @@ class RelyingParty:
     def current() -> "RelyingParty":
         config = settings.current()
         page = urlsplit(config.app_url)
-        host, port = page.hostname or "", f":{page.port}" if page.port else ""
+        host = page.hostname or ""
+        port = f":{page.port}" if page.port and page.port != STANDARD_PORTS[page.scheme] else ""
         if host in ("127.0.0.1", "::1"):  # passkeys belong to domains, and an address is none
             host = "localhost"
         origins = dict.fromkeys([f"{page.scheme}://{host}{port}", *config.allowed_origins])

@@ -17,6 +17,7 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "refresh": lambda person: {"refresh_token": person.refresh_token},
     "logout": lambda person: {"refresh_token": person.refresh_token},
     "logout_all": lambda _: {},
+    "create_token": lambda _: {"name": "A script", "scopes": ["applications:read"]},
     "update_profile": lambda _: {"company": "Initech"},
     "create_application": lambda _: {"company": "Contoso", "position": "Engineer"},
     "update_application": lambda _: {"notes": "They called."},
@@ -29,6 +30,7 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "application_id": lambda person: str(person.create_application()["id"]),
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
+    "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
 }
 
 

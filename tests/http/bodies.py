@@ -43,6 +43,7 @@ ENDPOINTS = [
     Endpoint("POST", "/api/auth/refresh", None, for_members=False),
     Endpoint("POST", "/api/auth/logout", None, for_members=False),
     Endpoint("POST", "/api/auth/logout-all", None),
+    Endpoint("POST", "/api/tokens", {"name": "A script", "scopes": ["profile:read"]}),
     Endpoint("PATCH", "/api/profile", None),
     Endpoint("POST", "/api/applications", {"company": "Contoso", "position": "Engineer"}),
     Endpoint("PATCH", "/api/applications/{application_id}", None),

@@ -22,7 +22,7 @@ from tests.db import walk
 from tests.processes import eventually
 from tests.sessions.rows import open_session
 from tests.sessions.together import at_once
-from tests.tokens.conftest import DRAFT, Sql, bearing, events, expire, make_token
+from tests.tokens.conftest import DRAFT, Sql, events, expire, make_token
 
 Script = Callable[..., Client]
 
@@ -184,7 +184,7 @@ def test_a_token_reaches_its_owners_things_only(new_person: Callable[..., Person
 
 def use(sql: Sql, token: dict[str, Any]) -> tuple[Any, ...]:
     """When the token was last used, and which write of its row that is."""
-    found = sql.execute(
+    found: tuple[Any, ...] | None = sql.execute(
         "SELECT last_used_at, xmin::text FROM personal_access_tokens WHERE id = %s", [token["id"]]
     ).fetchone()
     assert found

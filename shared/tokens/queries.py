@@ -45,12 +45,13 @@ VERIFY = statement(
     owner=columns(User, "users"),
 )
 
-# Once an hour for each token: who goes on trying does not fill the log.
+# Once an hour for each token, and at once after it was revoked: who goes on trying does not fill the log.
 NOTE_REFUSAL = statement(
     """
     WITH refused AS (
         UPDATE personal_access_tokens SET refused_at = now()
-        WHERE digest = %(digest)s AND (refused_at IS NULL OR refused_at <= now() - interval '1 hour')
+        WHERE digest = %(digest)s
+          AND (refused_at IS NULL OR refused_at < revoked_at OR refused_at <= now() - interval '1 hour')
         RETURNING id, user_id
     )
     SELECT audit('token_refused', user_id, %(facts)s::jsonb || jsonb_build_object('token_id', id), false)

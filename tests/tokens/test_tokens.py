@@ -330,7 +330,6 @@ def test_what_becomes_of_a_token_is_written_down_without_it(person: Person, scri
     for _ in range(2):
         assert holder.post("/api/applications", DRAFT).status_code == 403
     person.delete(f"/api/tokens/{token['id']}")
-    sql.execute("UPDATE personal_access_tokens SET refused_at = now() - interval '1 hour' WHERE id = %s", [token["id"]])
     for _ in range(2):
         assert holder.get("/api/applications").status_code == 401
     made = {"name": "My script", "scopes": ["applications:read"]}
@@ -349,6 +348,26 @@ def test_what_becomes_of_a_token_is_written_down_without_it(person: Person, scri
     ]
     where = "SELECT bool_and(ip IS NOT NULL) FROM audit_events WHERE user_id = %s AND event LIKE 'token%%'"
     assert sql.execute(where, [person.id]).fetchone() == (True,)
+
+
+def test_who_goes_on_trying_is_written_down_once_an_hour(person: Person, script: Script, sql: Sql) -> None:
+    token = make_token(person, "applications:read")
+    for passed in ("0", "59 minutes", "60 minutes"):
+        pass_time = "UPDATE personal_access_tokens SET refused_at = refused_at - %s::interval WHERE id = %s"
+        sql.execute(pass_time, [passed, token["id"]])
+        assert script(token).post("/api/applications", DRAFT).status_code == 403
+    assert len(events(sql, person, "token_refused")) == 2
+
+
+def test_a_token_that_was_never_made_leaves_no_trace(script: Script, sql: Sql) -> None:
+    def traces() -> list[Any]:
+        tables = ("audit_events", "rate_limits", "personal_access_tokens")
+        count = SQL("SELECT count(*), max(xmin::text::bigint) FROM {}")
+        return [sql.execute(count.format(Identifier(table))).fetchone() for table in tables]
+
+    before = traces()
+    refused_as(script({"token": personal_access_tokens.issue()}).get("/api/applications"), "invalid_token")
+    assert traces() == before
 
 
 # ---------------------------------------------------------------- what it costs

@@ -4,9 +4,7 @@ from uuid import UUID
 
 import azure.functions as func
 
-from shared import accounts, applications, health, mail, openapi, quotas, retention, sessions
-from shared.access import anyone, member, role
-from shared import accounts, applications, health, openapi, quotas, retention, sessions, tokens
+from shared import accounts, applications, health, mail, openapi, quotas, retention, sessions, tokens
 from shared.access import anyone, fresh, member, member_or_token, role, scope
 from shared.accounts import Profile, ProfileChanges
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery

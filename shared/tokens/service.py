@@ -4,7 +4,7 @@ import json
 from http import HTTPStatus
 from uuid import UUID
 
-from shared import db, sessions
+from shared import db, mail, sessions
 from shared.accounts import User
 from shared.db import AnyCaller, Caller, Device, TokenCaller
 from shared.documents import Document
@@ -28,7 +28,7 @@ class TooManyTokens(Problem):
 
 
 async def create_token(caller: Caller, request: TokenRequest, *, device: Device) -> NewToken:
-    """Make a token; this answer is the only one that shows it.
+    """Make a token; this answer is the only one that shows it, and its owner is told by mail that there is one.
 
     It is not kept for an ``Idempotency-Key``, because it would be kept with its secret. Who lost the answer revokes the
     token that was never used, and makes another.
@@ -37,19 +37,18 @@ async def create_token(caller: Caller, request: TokenRequest, *, device: Device)
         TooManyTokens: the caller has MOST of them.
     """
     token, scopes = personal_access_tokens.issue(), granted(request.scopes)
-    (made,) = (
-        await db.enter(caller)
-        .guarded_by(db.from_device(device))
-        .write(
-            queries.CREATE_TOKEN,
-            row=Made,
-            digest=personal_access_tokens.digest(token),
-            name=request.name,
-            scopes=scopes,
-            days=request.expires_in_days,
-            most=MOST,
-        )
+    notice = mail.Message("token_created", facts={"name": request.name, "scopes": ", ".join(scopes)})
+    door = db.enter(caller).guarded_by(db.from_device(device), mail.guard(notice, user_id=caller.user_id))
+    (made,) = await door.write(
+        queries.CREATE_TOKEN,
+        row=Made,
+        digest=personal_access_tokens.digest(token),
+        name=request.name,
+        scopes=scopes,
+        days=request.expires_in_days,
+        most=MOST,
     )
+    mail.soon()
     return NewToken(
         id=made.id,
         name=request.name,

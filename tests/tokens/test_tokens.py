@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -324,6 +325,14 @@ def test_no_token_is_made_in_a_session_that_is_being_ended_with_all_tokens(
 # ---------------------------------------------------------------- written down
 
 
+def letters_to(person: Person, directory: Path) -> list[str]:
+    """The plain texts of what was sent to the person about tokens."""
+    letters = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in directory.glob("*.eml")]
+    texts = [letter.get_body(("plain",)) for letter in letters if letter["To"] == person.email]
+    words = [" ".join(text.get_content().split()) for text in texts if text]
+    return [text for text in words if "personal access token" in text]
+
+
 def test_what_becomes_of_a_token_is_written_down_without_it(person: Person, script: Script, sql: Sql) -> None:
     token = make_token(person, "applications:read", name="My script")
     holder = script(token)
@@ -348,6 +357,18 @@ def test_what_becomes_of_a_token_is_written_down_without_it(person: Person, scri
     ]
     where = "SELECT bool_and(ip IS NOT NULL) FROM audit_events WHERE user_id = %s AND event LIKE 'token%%'"
     assert sql.execute(where, [person.id]).fetchone() == (True,)
+
+
+def test_the_owner_is_told_by_mail_of_each_token_that_is_made(
+    new_person: Callable[..., Person], start_app: Callable[..., str], tmp_path: Path
+) -> None:
+    person = new_person(start_app(MAIL_AT_ONCE="true", MAIL_DIRECTORY=str(tmp_path / "mail")))
+    token = make_token(person, "quotas:consume", name="My script")
+    eventually(lambda: len(letters_to(person, tmp_path / "mail")) == 1)
+    (letter,) = letters_to(person, tmp_path / "mail")
+    assert "“My script” was made" in letter
+    assert "quotas:consume, quotas:read" in letter
+    assert token["token"] not in letter
 
 
 def test_who_goes_on_trying_is_written_down_once_an_hour(person: Person, script: Script, sql: Sql) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
+from secrets import token_bytes
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -26,6 +27,9 @@ from tests.sessions.together import at_once
 from tests.tokens.conftest import DRAFT, Sql, events, expire, make_token
 
 Script = Callable[..., Client]
+
+WAITING = "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+"""Whether somebody waits for the tokens of an account."""
 
 
 def refused_as(answer: httpx.Response, code: str) -> None:
@@ -107,6 +111,28 @@ def test_an_account_has_fifty_good_tokens_at_most_however_many_are_made_at_once(
     person.delete(f"/api/tokens/{listed[0]['id']}")
     expire(sql, listed[1])
     assert [person.post("/api/tokens", request).status_code for _ in range(3)] == [201, 201, 409]
+
+
+def test_a_token_about_to_be_made_counts_already(person: Person, database_url: str, sql: Sql) -> None:
+    session = access_tokens.verify(person.tokens["access_token"])
+    answers: list[httpx.Response] = []
+    with psycopg.connect(database_url) as first:
+        first.execute("SELECT enter(%s, %s, NULL)", [session.user_id, session.session_id])
+        first.execute("SELECT create_token(%s, 'First', '{profile:read}', 1, %s)", [token_bytes(32), MOST])
+        sql.execute(
+            """
+            INSERT INTO personal_access_tokens (user_id, digest, name, scopes, expires_at)
+            SELECT %s, sha256(uuid_send(gen_random_uuid())), 'put here', '{profile:read}', now() + interval '1 day'
+            FROM generate_series(2, %s)
+            """,
+            [person.id, MOST],
+        )
+        request = {"name": "Second", "scopes": ["profile:read"]}
+        second = Thread(target=lambda: answers.append(person.post("/api/tokens", request)))
+        second.start()
+        eventually(lambda: sql.execute(WAITING).fetchone() == (True,))
+    second.join(10)
+    assert [answer.status_code for answer in answers] == [409]
 
 
 # ---------------------------------------------------------------- shown once
@@ -311,8 +337,7 @@ def test_no_token_is_made_in_a_session_that_is_being_ended_with_all_tokens(
         reset.execute("SELECT revoke_tokens(%s, 'password_reset')", [person.id])
         late = Thread(target=lambda: answers.append(person.post("/api/tokens", request)))
         late.start()
-        waiting = "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        eventually(lambda: sql.execute(waiting).fetchone() == (True,))  # its session was alive when it was let in
+        eventually(lambda: sql.execute(WAITING).fetchone() == (True,))  # its session was alive when it was let in
         reset.execute(
             "UPDATE sessions SET revoked_at = now(), revoked_reason = 'password_reset' WHERE user_id = %s", [person.id]
         )

@@ -65,9 +65,7 @@ BEGIN
     ELSIF needed_role <> t.role THEN
         PERFORM refuse('JT403');
     END IF;
-    IF t.last_used_at > now() - interval '1 minute' THEN
-        NULL;
-    ELSE
+    IF t.last_used_at IS NULL OR t.last_used_at <= now() - interval '1 minute' THEN
         UPDATE personal_access_tokens SET last_used_at = now() WHERE id = (
             SELECT id FROM personal_access_tokens
             WHERE id = t.id AND (last_used_at IS NULL OR last_used_at <= now() - interval '1 minute')

@@ -40,5 +40,9 @@ PURGES: dict[str, bytes] = {
         "settled_at <= now() - CASE state WHEN 'sent' THEN interval '30 days' ELSE interval '90 days' END",
     ),
     "challenges": _bite("challenges", "digest", "expires_at <= now()"),
+    # A token that has ended still says so for 30 days, and its use is still written down.
+    "personal_access_tokens": _bite(
+        "personal_access_tokens", "id", "least(expires_at, revoked_at) <= now() - interval '30 days'"
+    ),
     "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
 }

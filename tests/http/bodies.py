@@ -30,11 +30,15 @@ class Endpoint:
         return self.valid or {}
 
     def send(self, client: Client, content: bytes, media_type: str = "application/json") -> httpx.Response:
-        path = self.path.format(application_id=ANY_ID, metric="exports")
-        return client(self.method, path, content=content, headers={"Content-Type": media_type} if media_type else {})
+        headers = {"Content-Type": media_type} if media_type else {}
+        return client(self.method, self._path, content=content, headers=headers)
 
     def send_json(self, client: Client, body: object) -> httpx.Response:
-        return client(self.method, self.path.format(application_id=ANY_ID, metric="exports"), json=body)
+        return client(self.method, self._path, json=body)
+
+    @property
+    def _path(self) -> str:
+        return self.path.format(application_id=ANY_ID, metric="exports", provider="google")
 
 
 ENDPOINTS = [
@@ -44,6 +48,7 @@ ENDPOINTS = [
     Endpoint("POST", "/api/auth/logout", None, for_members=False),
     Endpoint("POST", "/api/auth/logout-all", None),
     Endpoint("POST", "/api/tokens", {"name": "A script", "scopes": ["profile:read"]}),
+    Endpoint("POST", "/api/auth/identities/{provider}/link", None),
     Endpoint("PATCH", "/api/profile", None),
     Endpoint("POST", "/api/applications", {"company": "Contoso", "position": "Engineer"}),
     Endpoint("PATCH", "/api/applications/{application_id}", None),

@@ -119,6 +119,7 @@ ENTER_WITH_TOKEN = statement(
     "SELECT enter_with_token(%(caller_digest)s, %(caller_needed_scope)s, %(caller_needed_role)s)"
 )
 NOTHING = statement("SELECT")
+AS_SERVICE = statement("SELECT set_config('role', 'none', true)")
 FROM_DEVICE = statement(
     "SELECT set_config('app.ip', %(device_ip)s, true), set_config('app.user_agent', %(device_user_agent)s, true)"
 )
@@ -152,6 +153,15 @@ def enter(caller: AnyCaller) -> Door:
         "caller_needed_role": caller.needed_role,
     }
     return Door(Guard(ENTER, params))
+
+
+def vouch_for(caller: Caller) -> Door:
+    """The door of a signed-in caller for what nobody may do as themselves, such as reading a password's hash.
+
+    It refuses and raises as ``enter()`` does; then the statement runs with the rights of the connecting role, and must
+    say itself whose rows it means.
+    """
+    return enter(caller).guarded_by(Guard(AS_SERVICE, {}))
 
 
 def as_service(*guards: Guard) -> Door:

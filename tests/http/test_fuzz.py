@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.conftest import PASSWORD, Person, any_address
+from tests.db import walk
 
 Operation = APIOperation[Any, Any, Any, Any]
 
@@ -41,8 +42,11 @@ SETTINGS = hypothesis.settings(
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-ENDING_SESSIONS = ("logout", "logout_all")
-"""Operations after which their caller is nobody: each call is somebody else's."""
+ENDING_SESSIONS = ("logout", "logout_all", "change_password", "change_email")
+"""Operations after which their caller is nobody, or may not do so again: each call is somebody else's."""
+
+BY_MAIL_OR_PASSWORD = ("verify_email", "reset_password", "change_password")
+"""Operations that succeed only with what nobody could make up."""
 
 
 class Caller:
@@ -84,6 +88,8 @@ class Caller:
             "login": {"email": email, "password": PASSWORD},
             "refresh": {"refresh_token": self._person.refresh_token},
         }
+        if self._operation_id in BY_MAIL_OR_PASSWORD:
+            credentials[self._operation_id] = walk.BODIES[self._operation_id](self._person)
         if self._operation_id in credentials:
             made_up: dict[str, Any] = case.body if isinstance(case.body, dict) else {}
             case.body = made_up | credentials[self._operation_id]

@@ -119,7 +119,6 @@ ENTER_WITH_TOKEN = statement(
     "SELECT enter_with_token(%(caller_digest)s, %(caller_needed_scope)s, %(caller_needed_role)s)"
 )
 NOTHING = statement("SELECT")
-AS_SERVICE = statement("SELECT set_config('role', 'none', true)")
 FROM_DEVICE = statement(
     "SELECT set_config('app.ip', %(device_ip)s, true), set_config('app.user_agent', %(device_user_agent)s, true)"
 )
@@ -155,13 +154,16 @@ def enter(caller: AnyCaller) -> Door:
     return Door(Guard(ENTER, params))
 
 
-def vouch_for(caller: Caller) -> Door:
-    """The door of a signed-in caller for what nobody may do as themselves, such as reading a password's hash.
+AS_SERVICE = Guard(statement("SELECT set_config('role', 'none', true)"), {})
 
-    It refuses and raises as ``enter()`` does; then the statement runs with the rights of the connecting role, and must
-    say itself whose rows it means.
+
+def enter_as_service(caller: Caller) -> Door:
+    """The door of a signed-in caller whose credentials are read or changed, which no tenant may touch.
+
+    The session is asked for as at ``enter()``, and then the connecting role goes on. No row-level security confines it:
+    the statement says whose rows.
     """
-    return enter(caller).guarded_by(Guard(AS_SERVICE, {}))
+    return enter(caller).guarded_by(AS_SERVICE)
 
 
 def as_service(*guards: Guard) -> Door:

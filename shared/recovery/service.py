@@ -63,7 +63,7 @@ async def resend_verification(caller: Caller, *, device: Device) -> Accepted:
         token = one_time_tokens.issue()
         bucket = Bucket("verification-account", str(caller.user_id), settings.current().verification_limit_account)
         await (
-            db.vouch_for(caller)
+            db.enter_as_service(caller)
             .guarded_by(limits.hit([bucket]), db.from_device(device))
             .write(
                 queries.REQUEST_VERIFICATION,
@@ -134,7 +134,7 @@ async def change_password(caller: Caller, request: ChangePasswordRequest, *, dev
         RateLimited: too many attempts for this account.
     """
     bucket = Bucket("password-account", str(caller.user_id), settings.current().login_limit_account)
-    door = db.vouch_for(caller).guarded_by(db.from_device(device))
+    door = db.enter_as_service(caller).guarded_by(db.from_device(device))
     (owner,) = await door.guarded_by(limits.hit([bucket])).write(queries.FIND_OWNER, row=Owner, user_id=caller.user_id)
     stored = owner.password_hash
     if not await passwords.verify(stored, request.current_password, owner=caller.user_id):
@@ -164,7 +164,7 @@ async def change_email(caller: Caller, request: ChangeEmailRequest, *, device: D
     bucket = Bucket("change-email-account", str(caller.user_id), settings.current().change_email_limit_account)
     token = one_time_tokens.issue()
     await (
-        db.vouch_for(caller)
+        db.enter_as_service(caller)
         .guarded_by(limits.hit([bucket]), db.from_device(device))
         .write(
             queries.REQUEST_EMAIL_CHANGE,

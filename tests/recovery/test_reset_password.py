@@ -227,6 +227,36 @@ def test_who_reset_by_mail_has_proved_the_address(client: Client, person: Person
     assert log_in(client, person.email, NEW_PASSWORD).json()["user"]["email_verified"] is True
 
 
+def test_a_proof_shows_in_the_profiles_version_and_a_password_does_not(
+    client: Client, person: Person, sql: Sql
+) -> None:
+    versions = []
+    for password in (NEW_PASSWORD, "nine quick brown otters"):
+        reset(client, sent(sql, person.id, "reset_password", person.email), password)
+        versions.append(sql.execute("SELECT version FROM users WHERE id = %s", [person.id]).fetchone())
+    assert versions == [(2,), (2,)]
+
+
+def test_the_first_proof_and_the_new_password_are_one_change(client: Client, person: Person, sql: Sql) -> None:
+    """By which a feature's trigger knows that what it keeps may be somebody else's."""
+    sql.execute(
+        """
+        CREATE TABLE seen (id uuid);
+        CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN INSERT INTO seen VALUES (NEW.id); RETURN NULL; END';
+        CREATE TRIGGER users_seen AFTER UPDATE ON users FOR EACH ROW
+            WHEN (OLD.email_verified_at IS NULL AND NEW.email_verified_at IS NOT NULL
+                  AND NEW.password_hash IS DISTINCT FROM OLD.password_hash)
+            EXECUTE FUNCTION see()
+        """
+    )
+    try:
+        reset(client, sent(sql, person.id, "reset_password", person.email))
+        assert [str(row) for (row,) in sql.execute("SELECT id FROM seen").fetchall()] == [person.id]
+    finally:
+        sql.execute("DROP TRIGGER users_seen ON users; DROP FUNCTION see(); DROP TABLE seen")
+
+
 def test_a_reset_sets_a_first_password_where_there_was_none(client: Client, person: Person, sql: Sql) -> None:
     without_password(person, sql)
     assert reset(client, sent(sql, person.id, "reset_password", person.email)).status_code == 204

@@ -152,7 +152,8 @@ BEGIN
     END IF;
 END $$;
 
--- Whoever read the token read the mail of the account's address, which proves it as a verification does.
+-- Whoever read the token read the mail of the account's address, which proves it as a verification does. A first proof
+-- and the new password are one UPDATE, by which triggers know that whoever registered may have been somebody else.
 CREATE FUNCTION reset_password(the_digest bytea, new_hash text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     u users := lock_owner(the_digest);
@@ -164,9 +165,10 @@ BEGIN
         PERFORM audit('password_reset_refused', u.id, '{}', false);
         RETURN false;
     END IF;
-    UPDATE users SET password_hash = new_hash WHERE id = u.id;
-    UPDATE users SET email_verified_at = now(), version = version + 1, updated_at = now()
-    WHERE id = u.id AND email_verified_at IS NULL;
+    UPDATE users SET password_hash = new_hash, email_verified_at = coalesce(email_verified_at, now()),
+        version = version + (email_verified_at IS NULL)::int,
+        updated_at = CASE WHEN email_verified_at IS NULL THEN now() ELSE updated_at END
+    WHERE id = u.id;
     PERFORM end_access(u.id, NULL, 'password_reset'), post_mail(u.id, u.email, 'password_changed', ''),
             audit('password_reset', u.id);
     RETURN true;

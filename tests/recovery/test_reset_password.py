@@ -184,6 +184,15 @@ def test_a_reset_ends_every_session_at_once(client: Client, person: Person, sql:
     assert reasons == [("password_reset",)]
 
 
+def test_a_reset_ends_every_personal_access_token(client: Client, person: Person, sql: Sql) -> None:
+    made = person.post("/api/tokens", {"name": "A script", "scopes": ["profile:read"]})
+    assert made.status_code == 201, made.text
+    bearer = {"Authorization": f"Bearer {made.json()['token']}"}
+    assert client.get("/api/profile", headers=bearer).status_code == 200
+    assert reset(client, sent(sql, person.id, "reset_password", person.email)).status_code == 204
+    assert client.get("/api/profile", headers=bearer).status_code == 401
+
+
 def test_a_reset_signs_nobody_in(client: Client, person: Person, sql: Sql) -> None:
     answer = reset(client, sent(sql, person.id, "reset_password", person.email))
     assert (answer.content, answer.headers.get("set-cookie")) == (b"", None)

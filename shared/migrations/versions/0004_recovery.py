@@ -154,6 +154,7 @@ END $$;
 
 -- Whoever read the token read the mail of the account's address, which proves it as a verification does. A first proof
 -- and the new password are one UPDATE, by which triggers know that whoever registered may have been somebody else.
+-- Personal access tokens (whose function comes with revision 0008) end too: nobody knows who made them.
 CREATE FUNCTION reset_password(the_digest bytea, new_hash text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     u users := lock_owner(the_digest);
@@ -169,8 +170,8 @@ BEGIN
         version = version + (email_verified_at IS NULL)::int,
         updated_at = CASE WHEN email_verified_at IS NULL THEN now() ELSE updated_at END
     WHERE id = u.id;
-    PERFORM end_access(u.id, NULL, 'password_reset'), post_mail(u.id, u.email, 'password_changed', ''),
-            audit('password_reset', u.id);
+    PERFORM end_access(u.id, NULL, 'password_reset'), revoke_tokens(u.id, 'password_reset'),
+            post_mail(u.id, u.email, 'password_changed', ''), audit('password_reset', u.id);
     RETURN true;
 END $$;
 

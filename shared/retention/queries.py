@@ -39,6 +39,7 @@ PURGES: dict[str, bytes] = {
         "id",
         "settled_at <= now() - CASE state WHEN 'sent' THEN interval '30 days' ELSE interval '90 days' END",
     ),
+    "one_time_tokens": _bite("one_time_tokens", "digest", "expires_at <= now()"),
     "challenges": _bite("challenges", "digest", "expires_at <= now()"),
     # A token that has ended still says so for 30 days, and its use is still written down.
     "personal_access_tokens": _bite(

@@ -95,3 +95,12 @@ def test_what_is_shared_knows_nothing_of_those_who_use_it() -> None:
     ever = {name_of(file): packages(imports(ast.walk(ast.parse(file.read_text())))) for file in SHARED}
     users = {"function_app", "local", "tests", "benchmarks"}
     assert {name: wrong for name, found in ever.items() if (wrong := found & users)} == {}
+
+
+def test_chance_that_could_be_predicted_decides_only_when_something_happens() -> None:
+    """Whatever must not be guessed comes from the operating system: ``secrets``, ``os.urandom``."""
+    users = {name_of(file) for file in SHARED if "random" in imports(ast.walk(ast.parse(file.read_text())))}
+    assert users == {
+        "shared.mail.service",  # how long to wait before the next attempt
+        "shared.security.access_tokens",  # by how many seconds a token's life is shortened
+    }

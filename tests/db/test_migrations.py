@@ -121,6 +121,13 @@ def test_up_and_down_again_leaves_nothing_of_ours_but_alembics_empty_table(datab
     assert roles(database) == roles_before
 
 
+def test_a_new_database_has_nobodys_account(database: str) -> None:
+    """Nor any other row that would let somebody in: whoever administers it registers first, like everybody."""
+    migrations.upgrade(database)
+    for table in ("users", "sessions", "personal_access_tokens", "passkeys", "identities"):
+        assert ask(database, f"SELECT count(*) FROM {table}") == [0], table
+
+
 def test_up_down_and_up_again_makes_the_same_schema(database: str) -> None:
     migrations.upgrade(database)
     first = objects(database)

@@ -181,6 +181,13 @@ def test_a_password_is_as_long_however_a_keyboard_composes_it(client: Client, ti
     assert [register(client, password).status_code for password in (composed, decomposed)] == [status, status]
 
 
+def test_a_password_is_good_however_old_it_is(person: Person, sql: Sql) -> None:
+    """Nobody has to change one for its age (NIST SP 800-63B-4, section 3.1.1.2)."""
+    sql.execute("UPDATE users SET created_at = '2001-01-01', updated_at = '2001-01-01' WHERE id = %s", [person.id])
+    answer = log_in(person, person.email)
+    assert (answer.status_code, "access_token" in answer.json()) == (200, True)
+
+
 # ---------------------------------------------------------------- the same for everybody
 
 
@@ -251,6 +258,19 @@ def without_password(person: Person, sql: Sql) -> tuple[str, str]:
     return person.email, PASSWORD
 
 
+def with_a_provider_only(person: Person, sql: Sql) -> tuple[str, str]:
+    sql.execute(
+        "INSERT INTO identities (user_id, provider, subject, email, email_verified) VALUES (%s, 'google', %s, %s, true)",
+        [person.id, secrets.token_hex(8), person.email],
+    )
+    return without_password(person, sql)
+
+
+def with_a_second_factor_and_wrong(person: Person, sql: Sql) -> tuple[str, str]:
+    sql.execute("UPDATE users SET second_factor_at = now() WHERE id = %s", [person.id])
+    return person.email, WRONG
+
+
 def with_no_address(person: Person, sql: Sql) -> tuple[str, str]:
     return "nobody", PASSWORD
 
@@ -261,15 +281,24 @@ REFUSED = [
     when_disabled,
     when_disabled_and_wrong,
     without_password,
+    with_a_provider_only,
+    with_a_second_factor_and_wrong,
     with_no_address,
 ]
+"""Whose address is not verified either: all of them."""
+
+verified_or_not = pytest.mark.parametrize("required", ["false", "true"], ids=["any address", "verified addresses only"])
 
 
-def test_every_refused_login_says_the_same(new_person: Callable[..., Person], sql: Sql) -> None:
+@verified_or_not
+def test_every_refused_login_says_the_same(
+    new_person: Callable[..., Person], sql: Sql, configure: Callable[..., None], required: str
+) -> None:
     """To the letter, in status, header and body: nothing tells whether there is such an account."""
     told = set()
-    for prepare in REFUSED:
-        person = new_person()
+    people = [new_person() for _ in REFUSED]
+    configure(REQUIRE_VERIFIED_EMAIL=required)
+    for person, prepare in zip(people, REFUSED, strict=True):
         person.headers["X-Request-Id"] = "the-same-one"
         answer = log_in(person, *prepare(person, sql))
         headers = tuple(field for field in answer.headers.multi_items() if field[0] != "date")
@@ -279,15 +308,42 @@ def test_every_refused_login_says_the_same(new_person: Callable[..., Person], sq
     assert json.loads(text)["code"] == "invalid_credentials"
 
 
+@verified_or_not
 @pytest.mark.parametrize("prepare", REFUSED)
 def test_every_refused_login_costs_the_same(
-    person: Person, sql: Sql, work: Work, prepare: Callable[[Person, Sql], tuple[str, str]]
+    person: Person,
+    sql: Sql,
+    configure: Callable[..., None],
+    work: Work,
+    prepare: Callable[[Person, Sql], tuple[str, str]],
+    required: str,
 ) -> None:
     """One password verified, at one and the same cost, and two round trips: nothing to measure from outside."""
     email, password = prepare(person, sql)
+    configure(REQUIRE_VERIFIED_EMAIL=required)
+    work.round_trips = 0
     assert log_in(person, email, password).status_code == 401
     assert [extract_parameters(stored) for stored in work.verified] == [extract_parameters(passwords.NOBODY)]
     assert (work.hashed, work.round_trips) == (0, 2)
+
+
+def test_an_unverified_account_costs_the_same_and_says_so_to_the_right_password_only(
+    person: Person, configure: Callable[..., None], work: Work
+) -> None:
+    configure(REQUIRE_VERIFIED_EMAIL="true")
+    for password, code in ((WRONG, "invalid_credentials"), (PASSWORD, "email_not_verified")):
+        work.verified, work.round_trips = [], 0
+        assert log_in(person, person.email, password).json()["code"] == code
+        assert [extract_parameters(stored) for stored in work.verified] == [extract_parameters(passwords.NOBODY)]
+        assert (work.hashed, work.round_trips) == (0, 2)
+
+
+def test_a_second_factor_that_is_asked_for_costs_what_a_wrong_password_does(
+    person: Person, sql: Sql, work: Work
+) -> None:
+    email, _ = with_a_second_factor_and_wrong(person, sql)
+    assert log_in(person, email).json()["mfa_required"] is True
+    assert (len(work.verified), work.hashed, work.round_trips) == (1, 0, 2)
 
 
 def test_a_good_login_verifies_once_and_takes_two_round_trips(person: Person, work: Work) -> None:

@@ -43,6 +43,9 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "link_identity": lambda _: {},
 }
 
+NEWCOMERS = {"resend_verification"}
+"""Routes that succeed for those only who are no administrators, and whose address nobody has proved yet."""
+
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.
 THINGS: dict[str, Callable[[Person], str]] = {
     "application_id": lambda person: str(person.create_application()["id"]),

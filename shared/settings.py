@@ -124,6 +124,11 @@ class Settings(BaseModel):
     )
     login_limit_total: LimitText = Field(Limit(hits=1000, seconds=300), description="Failed logins altogether.")
     refresh_limit_session: LimitText = Field(Limit(hits=300, seconds=300), description="Refreshes of one session.")
+    second_factor_limit_short: LimitText = Field(
+        Limit(hits=5, seconds=300), description="Wrong codes of a second factor for one account, shortly."
+    )
+    second_factor_limit_hour: LimitText = Field(Limit(hits=20, seconds=3600), description="The same, in an hour.")
+    second_factor_limit_day: LimitText = Field(Limit(hits=50, seconds=86_400), description="The same, in a day.")
     trusted_proxy_hops: int = Field(
         0,
         ge=0,

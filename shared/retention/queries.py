@@ -34,5 +34,7 @@ PURGES: dict[str, bytes] = {
     # A committed or released entry answers its key's repetition for 30 days; one that expired can still be committed.
     "quota_entries": _bite("quota_entries", "id", "greatest(created_at, expires_at) <= now() - interval '30 days'"),
     "challenges": _bite("challenges", "digest", "expires_at <= now()"),
+    # A setup that was never confirmed can be, for an hour.
+    "totp": _bite("totp", "user_id", "enabled_at IS NULL AND offered_at <= now() - interval '1 hour'"),
     "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
 }

@@ -33,6 +33,12 @@ PURGES: dict[str, bytes] = {
     "idempotency_keys": _bite("idempotency_keys", "ctid", "created_at <= now() - interval '24 hours'"),
     # A committed or released entry answers its key's repetition for 30 days; one that expired can still be committed.
     "quota_entries": _bite("quota_entries", "id", "greatest(created_at, expires_at) <= now() - interval '30 days'"),
+    # Facts went when the message did; what stays a while tells whoever asks where a mail is, and which never arrived.
+    "mail_outbox": _bite(
+        "mail_outbox",
+        "id",
+        "settled_at <= now() - CASE state WHEN 'sent' THEN interval '30 days' ELSE interval '90 days' END",
+    ),
     "challenges": _bite("challenges", "digest", "expires_at <= now()"),
     # A setup that was never confirmed can be, for an hour.
     "totp": _bite("totp", "user_id", "enabled_at IS NULL AND offered_at <= now() - interval '1 hour'"),

@@ -68,6 +68,13 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         ada.bear(ada.post("/api/auth/refresh", {"refresh_token": ada.refresh_token}).json())
     assert ada.post("/api/auth/refresh", {"refresh_token": stolen}).status_code == 401  # an audit event
     ada.bear(ada.post("/api/auth/login", {"email": ada.email, "password": ada.password}).json())
+    sql.execute(  # not due, so that no delivery takes it
+        """
+        INSERT INTO mail_outbox (user_id, recipient, template, sealed, due_at)
+        VALUES (%s, %s, 'password_changed', '', now() + interval '1 day')
+        """,
+        [ada.id, ada.email],
+    )
     sql.execute(
         "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
         [secrets.token_bytes(32), ada.id],

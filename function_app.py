@@ -9,12 +9,16 @@ from shared.access import anyone, fresh, member, role
 from shared import accounts, applications, health, mail, openapi, quotas, retention, sessions
 from shared.access import anyone, member, role
 from shared.accounts import Profile, ProfileChanges
+from shared import accounts, applications, health, openapi, passkeys, quotas, retention, sessions
+from shared.access import anyone, fresh, member, role
+from shared.accounts import LastWayIn, Profile, ProfileChanges
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
 from shared.db import Caller
 from shared.documents import Document, Page, Retry, Versions
-from shared.errors import IdempotencyKeyReused, NotFound, Overloaded, RateLimited
+from shared.errors import IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
 from shared.health import Health, NotReady, Readiness
 from shared.http import AnyQuery, Call, Html, Json, endpoint
+from shared.passkeys import Passkey, Passkeys
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
 from shared.security.keys import keyring
@@ -209,6 +213,61 @@ async def disable_totp(caller: Caller, call: Call) -> None:
 async def replace_recovery_codes(caller: Caller, call: Call) -> factors.RecoveryCodes:
     """Replace the recovery codes by a new set."""
     return await factors.replace_recovery_codes(caller, device=call.device)
+# ---------------------------------------------------------------- Passkeys
+
+
+@app.route("api/auth/passkeys/login/options", methods=["POST"])
+@endpoint(anyone, accepts=("bearer",), raises=(passkeys.ChallengeInvalid, SessionEnded, RateLimited))
+async def begin_passkey_login(body: passkeys.SignInOptionsRequest, call: Call) -> passkeys.RequestOptions:
+    """Begin signing in with a passkey.
+
+    With the challenge of a sign-in that wants a second factor, or an access token, for a passkey of that account only.
+    """
+    return await passkeys.begin_sign_in(body, caller=call.bearer(), device=call.device)
+
+
+@app.route("api/auth/passkeys/login", methods=["POST"])
+@endpoint(anyone, raises=(passkeys.PasskeyInvalid, sessions.EmailNotVerified, RateLimited))
+async def login_with_passkey(body: passkeys.PasskeyLogin, call: Call) -> SignedIn:
+    """Sign in with a passkey, and nothing else."""
+    return await passkeys.login(body, device=call.device)
+
+
+@app.route("api/auth/passkeys/register/options", methods=["POST"])
+@endpoint(fresh)
+async def begin_passkey_registration(caller: Caller) -> passkeys.CreationOptions:
+    """Begin adding a passkey to the account."""
+    return await passkeys.begin_registration(caller)
+
+
+@app.route("api/auth/passkeys/register", methods=["POST"])
+@endpoint(fresh, status=201, raises=(passkeys.PasskeyRefused, passkeys.PasskeyRegistered, passkeys.TooManyPasskeys))
+async def register_passkey(caller: Caller, body: passkeys.PasskeyRegistration, call: Call) -> Document[Passkey]:
+    """Add a passkey to the account."""
+    return await passkeys.register(caller, body, device=call.device)
+
+
+@app.route("api/auth/passkeys", methods=["GET"])
+@endpoint(member)
+async def list_passkeys(caller: Caller) -> Document[Passkeys]:
+    """List the account's passkeys."""
+    return await passkeys.list_passkeys(caller)
+
+
+@app.route("api/auth/passkeys/{passkey_id:guid}", methods=["PATCH"])
+@endpoint(member)
+async def rename_passkey(
+    caller: Caller, passkey_id: UUID, body: passkeys.PasskeyChanges, versions: Versions
+) -> Document[Passkey]:
+    """Call a passkey something else."""
+    return await passkeys.rename(caller, passkey_id, body, versions=versions)
+
+
+@app.route("api/auth/passkeys/{passkey_id:guid}", methods=["DELETE"])
+@endpoint(fresh, raises=(LastWayIn,))
+async def delete_passkey(caller: Caller, passkey_id: UUID, versions: Versions, call: Call) -> None:
+    """Take a passkey away; never the last way into the account."""
+    return await passkeys.remove(caller, passkey_id, versions=versions, device=call.device)
 
 
 # ---------------------------------------------------------------- Profile

@@ -130,6 +130,20 @@ class Settings(BaseModel):
     )
     second_factor_limit_hour: LimitText = Field(Limit(hits=20, seconds=3600), description="The same, in an hour.")
     second_factor_limit_day: LimitText = Field(Limit(hits=50, seconds=86_400), description="The same, in a day.")
+    passkey_rp_id: str | None = Field(
+        None,
+        description="The domain passkeys belong to, with all that is under it: `example.com`. Whoever changes it loses "
+        "every passkey. Unless set, the host of the first of ALLOWED_ORIGINS, or `localhost`.",
+    )
+    passkey_rp_name: str = Field(
+        "Jobtrail", min_length=1, max_length=64, description="What people are told that a passkey is for."
+    )
+    passkey_limit_address: LimitText = Field(
+        Limit(hits=10, seconds=300), description="Failed sign-ins with a passkey from one address."
+    )
+    passkey_begin_limit_address: LimitText = Field(
+        Limit(hits=60, seconds=300), description="Sign-ins with a passkey begun from one address."
+    )
     trusted_proxy_hops: int = Field(
         0,
         ge=0,
@@ -229,6 +243,13 @@ class Settings(BaseModel):
         if options == [("starttls", "no")] and not _is_local(parts):
             raise ValueError("may have starttls=no on this machine only: mail holds secrets")
         return url
+    @field_validator("passkey_rp_id")
+    @classmethod
+    def _domain(cls, domain: str | None) -> str | None:
+        label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+        if domain not in (None, "localhost") and not re.fullmatch(rf"({label}\.)+[a-z]{label}", domain):
+            raise ValueError("must be a domain such as example.com, in lower case, without scheme or port")
+        return domain
 
     @model_validator(mode="after")
     def _sane(self) -> Self:

@@ -18,6 +18,7 @@ from shared import migrations
 PASSWORD = "correct horse battery staple"
 ORIGIN = "https://app.example.com"
 APP_URL = "https://app.example.com"
+PASSKEY_RP_ID = "example.com"
 SECRET = "a secret that only the tests have, 48 bytes long"
 
 
@@ -55,6 +56,7 @@ def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
         "DATABASE_URL": database_url,
         "JWT_SECRET": SECRET,
         "ALLOWED_ORIGINS": ORIGIN,
+        "PASSKEY_RP_ID": PASSKEY_RP_ID,
         "TRUSTED_PROXY_HOPS": "1",
         "LOGIN_LIMIT_TOTAL": "1000000/300",
         "APP_URL": APP_URL,

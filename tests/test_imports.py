@@ -19,10 +19,12 @@ WANTED = {"azure", "psycopg", "pydantic", "pydantic_core", "argon2"}
 """The packages that the app imports at start. What they bring along is theirs to choose."""
 
 NOT_AT_START = {
+    "OpenSSL",
     "aiohttp",
     "alembic",
     "azure.durable_functions",
     "azure.storage",
+    "cbor2",
     "cryptography",
     "dns",
     "email_validator",
@@ -40,6 +42,7 @@ NOT_AT_START = {
     "tzdata",
     "uvicorn",
     "uvloop",
+    "webauthn",
 }
 
 

@@ -1,6 +1,6 @@
 """Accounts: who somebody is."""
 
 from shared.accounts.models import Profile, ProfileChanges, Role, User
-from shared.accounts.service import get_profile, get_user, update_profile
+from shared.accounts.service import LastWayIn, get_profile, get_user, update_profile
 
-__all__ = ["Profile", "ProfileChanges", "Role", "User", "get_profile", "get_user", "update_profile"]
+__all__ = ["LastWayIn", "Profile", "ProfileChanges", "Role", "User", "get_profile", "get_user", "update_profile"]

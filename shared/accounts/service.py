@@ -1,10 +1,21 @@
 """What an account's owner can do with it."""
 
+from http import HTTPStatus
+
 from shared import documents
 from shared.accounts import queries
 from shared.accounts.models import Profile, ProfileChanges, User
 from shared.db import Caller
 from shared.documents import Document, Versions
+from shared.errors import Problem
+
+
+class LastWayIn(Problem):
+    """``ways_in()`` counts them: raised by whoever was asked to take the last one away."""
+
+    status = HTTPStatus.CONFLICT
+    code = "last_way_in"
+    title = "Without it you could not sign in; set a password or add another way to sign in first"
 
 
 async def get_user(caller: Caller) -> User:

@@ -18,6 +18,7 @@ from shared.routes import Route
 from tests.conftest import Person
 from tests.db import walk
 from tests.db.conftest import Errand, caller_of
+from tests.passkeys import ceremonies
 
 Sql = psycopg.Connection[Any]
 Row = dict[str, Any]
@@ -75,6 +76,7 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         """,
         [ada.id, ada.email],
     )
+    ceremonies.new_passkey(ada)
     sql.execute(
         "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
         [secrets.token_bytes(32), ada.id],

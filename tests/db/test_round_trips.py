@@ -14,7 +14,7 @@ from tests.db import walk
 from tests.db.wire import Wire, wire_to
 from tests.processes import AppProcess
 
-# What a call may cost when it succeeds. Only login asks twice, since the password is verified in between.
+# What a call may cost when it succeeds. Only signing in asks twice: a password, or a signature, is verified in between.
 BUDGETS = {
     "get_health": 0,
     "get_readiness": 1,
@@ -31,6 +31,13 @@ BUDGETS = {
     "verify_token": 1,
     "get_jwt_info": 1,
     "get_jwks": 0,
+    "begin_passkey_login": 1,
+    "login_with_passkey": 2,
+    "begin_passkey_registration": 1,
+    "register_passkey": 1,
+    "list_passkeys": 1,
+    "rename_passkey": 1,
+    "delete_passkey": 1,
     "get_profile": 1,
     "update_profile": 1,
     "list_applications": 1,

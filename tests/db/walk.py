@@ -8,6 +8,7 @@ from uuid import UUID
 
 from shared.routes import Route
 from tests.conftest import PASSWORD, Person
+from tests.passkeys import ceremonies
 
 METRIC = "job_searches"
 
@@ -17,6 +18,10 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "refresh": lambda person: {"refresh_token": person.refresh_token},
     "logout": lambda person: {"refresh_token": person.refresh_token},
     "logout_all": lambda _: {},
+    "begin_passkey_login": lambda _: {},
+    "login_with_passkey": ceremonies.assertion,
+    "register_passkey": ceremonies.registration,
+    "rename_passkey": lambda _: {"name": "Phone"},
     "update_profile": lambda _: {"company": "Initech"},
     "create_application": lambda _: {"company": "Contoso", "position": "Engineer"},
     "update_application": lambda _: {"notes": "They called."},
@@ -27,6 +32,7 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.
 THINGS: dict[str, Callable[[Person], str]] = {
     "application_id": lambda person: str(person.create_application()["id"]),
+    "passkey_id": lambda person: str(ceremonies.new_passkey(person)[1]["id"]),
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
 }

@@ -1,0 +1,56 @@
+"""What people do with passkeys, over HTTP."""
+
+from typing import Any
+
+import httpx
+
+from tests.conftest import Client, Person
+from tests.passkeys.authenticator import Authenticator, base64url
+
+REGISTER, LOGIN = "/api/auth/passkeys/register", "/api/auth/passkeys/login"
+PASSKEYS = "/api/auth/passkeys"
+
+Json = dict[str, Any]
+
+
+def creation_options(person: Person) -> Json:
+    answer = person.post(f"{REGISTER}/options")
+    assert answer.status_code == 200, answer.text
+    options: Json = answer.json()
+    return options
+
+
+def request_options(somebody: Client, **body: Any) -> Json:
+    """Options for a sign-in; a person's own when ``somebody`` has an access token."""
+    answer = somebody.post(f"{LOGIN}/options", body)
+    assert answer.status_code == 200, answer.text
+    options: Json = answer.json()
+    return options
+
+
+def registration(person: Person) -> Json:
+    """A body that registers a new passkey. Who cannot have options gets one that answers made-up ones."""
+    answer = person.post(f"{REGISTER}/options")
+    options = {"challenge": base64url(bytes(32)), "user": {"id": base64url(bytes(16))}}
+    return {"credential": Authenticator().attest(answer.json() if answer.status_code == 200 else options)}
+
+
+def new_passkey(person: Person, name: str = "Laptop", **kind: Any) -> tuple[Authenticator, Json]:
+    """A passkey of the person's, and how the app shows it."""
+    authenticator = Authenticator(**kind)
+    credential = authenticator.attest(creation_options(person))
+    answer = person.post(REGISTER, {"credential": credential, "name": name})
+    assert answer.status_code == 201, answer.text
+    return authenticator, answer.json()
+
+
+def sign_in(somebody: Client, authenticator: Authenticator, **otherwise: Any) -> httpx.Response:
+    """Sign in with a passkey; ``otherwise`` as ``Authenticator.assert_`` has it."""
+    options = request_options(Client(somebody.url, {"X-Forwarded-For": somebody.headers["X-Forwarded-For"]}))
+    return somebody.post(LOGIN, {"credential": authenticator.assert_(options, **otherwise)})
+
+
+def assertion(person: Person) -> Json:
+    """A body that signs the person in with a passkey that they have from now on."""
+    authenticator, _ = new_passkey(person)
+    return {"credential": authenticator.assert_(request_options(Client(person.url)))}

@@ -4,12 +4,7 @@ from uuid import UUID
 
 import azure.functions as func
 
-from shared import accounts, applications, factors, health, openapi, quotas, retention, sessions
-from shared.access import anyone, fresh, member, role
-from shared import accounts, applications, health, mail, openapi, quotas, retention, sessions
-from shared.access import anyone, member, role
-from shared.accounts import Profile, ProfileChanges
-from shared import accounts, applications, health, openapi, passkeys, quotas, retention, sessions
+from shared import accounts, applications, factors, health, mail, openapi, passkeys, quotas, retention, sessions
 from shared.access import anyone, fresh, member, role
 from shared.accounts import LastWayIn, Profile, ProfileChanges
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
@@ -152,7 +147,8 @@ async def get_jwks() -> sessions.JsonWebKeySet:
 @endpoint(
     anyone,
     raises=(
-        factors.ChallengeInvalid,
+        passkeys.ChallengeInvalid,
+        passkeys.PasskeyInvalid,
         factors.SecondFactorInvalid,
         sessions.InvalidCredentials,
         sessions.EmailNotVerified,
@@ -169,6 +165,7 @@ async def finish_login(body: factors.SecondStep, call: Call) -> SignedIn:
     member,
     raises=(
         sessions.InvalidCredentials,
+        passkeys.PasskeyInvalid,
         factors.SecondFactorInvalid,
         factors.SecondFactorNeeded,
         RateLimited,
@@ -213,6 +210,8 @@ async def disable_totp(caller: Caller, call: Call) -> None:
 async def replace_recovery_codes(caller: Caller, call: Call) -> factors.RecoveryCodes:
     """Replace the recovery codes by a new set."""
     return await factors.replace_recovery_codes(caller, device=call.device)
+
+
 # ---------------------------------------------------------------- Passkeys
 
 

@@ -243,6 +243,7 @@ class Settings(BaseModel):
         if options == [("starttls", "no")] and not _is_local(parts):
             raise ValueError("may have starttls=no on this machine only: mail holds secrets")
         return url
+
     @field_validator("passkey_rp_id")
     @classmethod
     def _domain(cls, domain: str | None) -> str | None:

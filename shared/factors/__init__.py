@@ -2,7 +2,6 @@
 
 from shared.factors.models import Confirmation, Factors, FreshToken, Proof, RecoveryCodes, SecondStep, TotpSetup
 from shared.factors.service import (
-    ChallengeInvalid,
     SecondFactorInvalid,
     SecondFactorNeeded,
     TotpNotEnabled,
@@ -17,7 +16,6 @@ from shared.factors.service import (
 )
 
 __all__ = [
-    "ChallengeInvalid",
     "Confirmation",
     "Factors",
     "FreshToken",

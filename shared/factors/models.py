@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.fields import NO_NUL, Moment, Password, Request, Response, Token
+from shared.passkeys import Assertion
 from shared.sessions import Opened, Transport
 
 
@@ -54,22 +55,28 @@ class _OneProof(Request):
 class SecondStep(_OneProof):
     """The challenge that login answered, and one of the factors it named."""
 
-    ways = ("code", "recovery_code")
+    ways = ("code", "recovery_code", "passkey")
 
     challenge: Token
     code: TotpCode | None = None
     recovery_code: RecoveryCode | None = None
+    passkey: Annotated[
+        Assertion | None, Field(description="Answers `POST /api/auth/passkeys/login/options` with this challenge.")
+    ] = None
     transport: Annotated[Transport | None, Field(description="As login said, unless given.")] = None
 
 
 class Proof(_OneProof):
     """One thing that only the account's owner has. A password is enough only where there is no second factor."""
 
-    ways = ("password", "code", "recovery_code")
+    ways = ("password", "code", "recovery_code", "passkey")
 
     password: Password | None = None
     code: TotpCode | None = None
     recovery_code: RecoveryCode | None = None
+    passkey: Annotated[
+        Assertion | None, Field(description="Answers `POST /api/auth/passkeys/login/options` with the access token.")
+    ] = None
 
 
 class Confirmation(Request):
@@ -81,6 +88,7 @@ class Factors(Response):
 
     totp_enabled_at: Annotated[Moment | None, Field(description="Since when it takes an authenticator app's code.")]
     recovery_codes_left: int
+    passkeys: Annotated[int, Field(description="Each of them signs in by itself, or stands in for the code.")]
 
 
 class TotpSetup(Response):
@@ -117,7 +125,7 @@ class Attempt:
 class Finish(Opened):
     """What became of a sign-in's second step."""
 
-    outcome: Literal["signed_in", "refused", "over", "unverified", "disabled"]
+    outcome: Literal["signed_in", "refused", "unverified", "disabled"]
     transport: Transport
 
 

@@ -5,7 +5,8 @@ from shared.db import statement
 GET_FACTORS = statement(
     """
     SELECT row_to_json(shown)::text
-    FROM (SELECT t.enabled_at AS totp_enabled_at, coalesce(cardinality(t.recovery_codes), 0) AS recovery_codes_left
+    FROM (SELECT t.enabled_at AS totp_enabled_at, coalesce(cardinality(t.recovery_codes), 0) AS recovery_codes_left,
+                 (SELECT count(*) FROM passkeys p WHERE p.user_id = u.id AND p.cloned_at IS NULL) AS passkeys
           FROM users u LEFT JOIN totp t ON t.user_id = u.id
           WHERE u.id = %(user_id)s) AS shown
     """
@@ -38,7 +39,6 @@ TRY_SECOND_FACTOR = statement(
     """
     SELECT user_id, sealed
     FROM try_second_factor(%(challenge)s, %(buckets)s, %(policies)s, %(caps)s, %(windows)s)
-    WHERE user_id IS NOT NULL
     """
 )
 
@@ -56,6 +56,25 @@ SIGN_IN_WITH_RECOVERY_CODE = statement(
     SELECT outcome, session_id, refresh_seconds, authenticated_at, owner::text, transport
     FROM sign_in_with_recovery_code(
         %(challenge)s, %(code)s, %(needs_verified)s, %(idle_days)s, %(absolute_days)s)
+    """
+)
+
+TAKE_TRY = statement("SELECT take_try(%(pending)s)")
+
+SIGN_IN_WITH_PASSKEY = statement(
+    """
+    SELECT outcome, session_id, refresh_seconds, authenticated_at, owner::text, transport
+    FROM finish_sign_in(
+        %(challenge)s, %(user_id)s, 'passkey',
+        use_passkey(%(passkey_id)s, %(passkey_sign_count)s, %(passkey_is_backed_up)s) = %(user_id)s, '{}',
+        %(needs_verified)s, %(idle_days)s, %(absolute_days)s)
+    """
+)
+
+REFUSE_PASSKEY = statement(
+    """
+    SELECT audit('second_factor_refused', (SELECT user_id FROM challenges WHERE digest = %(challenge)s),
+                 '{"method": "passkey"}', false)
     """
 )
 
@@ -88,3 +107,14 @@ REAUTHENTICATE_WITH_RECOVERY_CODE = statement(
                         spend_recovery_code(%(user_id)s, %(code)s), %(attempt)s)
     """
 )
+
+REAUTHENTICATE_WITH_PASSKEY = statement(
+    """
+    SELECT role, authenticated_at
+    FROM reauthenticate(%(user_id)s, %(session_id)s, 'passkey',
+                        use_passkey(%(passkey_id)s, %(passkey_sign_count)s, %(passkey_is_backed_up)s) = %(user_id)s,
+                        %(attempt)s)
+    """
+)
+
+REFUSE_REAUTHENTICATION = statement("SELECT reauthenticate(%(user_id)s, %(session_id)s, 'passkey', false, %(attempt)s)")

@@ -6,8 +6,8 @@ import secrets
 from http import HTTPStatus
 from typing import Any
 
-from shared import db, limits, sessions, settings
-from shared.db import Caller, Device, Door
+from shared import db, limits, mail, passkeys, sessions, settings
+from shared.db import Caller, Device, Door, Guard
 from shared.documents import Document
 from shared.errors import NotFound, Problem, Unauthorized, ValidationFailed
 from shared.factors import queries
@@ -25,6 +25,7 @@ from shared.factors.models import (
     TotpSetup,
 )
 from shared.limits import Bucket
+from shared.passkeys import Assertion, ChallengeInvalid, PasskeyInvalid
 from shared.security import access_tokens, passwords, totp
 from shared.sessions import SignedIn
 
@@ -36,13 +37,6 @@ GROUPS, GROUP = 6, 4
 CHALLENGE = re.compile(r"jtc_[A-Za-z0-9_-]{43}")
 
 logger = logging.getLogger(__name__)
-
-
-class ChallengeInvalid(Unauthorized):
-    """Unknown, finished, out of time, or out of tries: which of them is nobody's business."""
-
-    code = "challenge_invalid"
-    title = "This sign-in is over; begin again"
 
 
 class SecondFactorInvalid(Unauthorized):
@@ -119,6 +113,7 @@ async def enable_totp(caller: Caller, request: Confirmation, *, device: Device) 
     )
     if not is_enabled:
         raise TotpNotOffered
+    mail.soon()
     return RecoveryCodes(recovery_codes=codes)
 
 
@@ -133,6 +128,7 @@ async def disable_totp(caller: Caller, *, device: Device) -> None:
     ((is_disabled,),) = await _door(caller, device).write(queries.DISABLE_TOTP, user_id=caller.user_id)
     if not is_disabled:
         raise NotFound
+    mail.soon()
 
 
 async def replace_recovery_codes(caller: Caller, *, device: Device) -> RecoveryCodes:
@@ -147,6 +143,7 @@ async def replace_recovery_codes(caller: Caller, *, device: Device) -> RecoveryC
     )
     if not is_replaced:
         raise TotpNotEnabled
+    mail.soon()
     return RecoveryCodes(recovery_codes=codes)
 
 
@@ -156,41 +153,43 @@ async def replace_recovery_codes(caller: Caller, *, device: Device) -> RecoveryC
 async def finish_sign_in(request: SecondStep, *, device: Device) -> SignedIn:
     """Sign in whoever showed the first factor and now shows a second.
 
-    A try is taken from the challenge, and a code's from the account, before anything is verified. A code costs two
-    round trips, because it is verified between them; a recovery code costs one.
+    A try is taken from the challenge, and a code's from the account, before anything is verified. A code or a passkey
+    costs two round trips, because it is verified between them; a recovery code costs one.
 
     Raises:
         ChallengeInvalid: there is no such sign-in, or no longer.
-        SecondFactorInvalid: wrong, or used before.
+        SecondFactorInvalid, PasskeyInvalid: wrong, or used before.
         RateLimited: too many wrong codes for this account, over all its sign-ins.
         EmailNotVerified, InvalidCredentials: as login has it, and only now is it so.
     """
     if not CHALLENGE.fullmatch(request.challenge):
         raise ChallengeInvalid
     challenge = sessions.digest(request.challenge)
-    finish = _finish_by_recovery_code if request.recovery_code is not None else _finish_by_code
-    finished = await finish(request, challenge, db.as_service(db.from_device(device)))
+    door = db.as_service(db.from_device(device))
+    if request.code is not None:
+        finished = await _finish_by_code(challenge, request.code, door)
+    elif request.passkey is not None:
+        finished = await _finish_by_passkey(challenge, request.passkey, door)
+    else:
+        assert request.recovery_code is not None
+        finished = await _finish_by_recovery_code(challenge, request.recovery_code, door)
     match finished.outcome:
         case "signed_in":
             return sessions.begin(finished, request.transport or finished.transport)
         case "refused":
-            raise SecondFactorInvalid
-        case "over":
-            raise ChallengeInvalid
+            raise PasskeyInvalid if request.passkey else SecondFactorInvalid
         case "unverified":
             raise sessions.EmailNotVerified
         case "disabled":
             raise sessions.InvalidCredentials
 
 
-async def _finish_by_code(request: SecondStep, challenge: bytes, door: Door) -> Finish:
-    assert request.code is not None
-    buckets = _buckets("second-factor", "")
-    found = await door.write(queries.TRY_SECOND_FACTOR, row=Attempt, challenge=challenge, **limits.hit(buckets).params)
-    if not found:
-        raise ChallengeInvalid
-    attempt = found[0]
-    step, resealed = _verified(attempt.sealed, request.code, attempt)
+async def _finish_by_code(challenge: bytes, code: str, door: Door) -> Finish:
+    buckets = _buckets("second-factor", "")  # whose they are, the challenge says
+    (attempt,) = await door.write(
+        queries.TRY_SECOND_FACTOR, row=Attempt, challenge=challenge, **limits.hit(buckets).params
+    )
+    step, resealed = _verified(attempt.sealed, code, attempt)
     (finished,) = await door.write(
         queries.SIGN_IN_WITH_TOTP,
         row=Finish,
@@ -205,15 +204,28 @@ async def _finish_by_code(request: SecondStep, challenge: bytes, door: Door) -> 
     return finished
 
 
-async def _finish_by_recovery_code(request: SecondStep, challenge: bytes, door: Door) -> Finish:
-    assert request.recovery_code is not None
+async def _finish_by_passkey(challenge: bytes, assertion: Assertion, door: Door) -> Finish:
+    try:
+        proof = await passkeys.examine(assertion, guards=[Guard(queries.TAKE_TRY, {"pending": challenge})])
+    except PasskeyInvalid:
+        await door.write(queries.REFUSE_PASSKEY, challenge=challenge)
+        raise
     (finished,) = await door.write(
-        queries.SIGN_IN_WITH_RECOVERY_CODE,
+        queries.SIGN_IN_WITH_PASSKEY,
         row=Finish,
         challenge=challenge,
-        code=sessions.digest(request.recovery_code),
+        user_id=proof.user_id,
+        **proof.params(),
         **_terms(),
     )
+    return finished
+
+
+async def _finish_by_recovery_code(challenge: bytes, code: str, door: Door) -> Finish:
+    (finished,) = await door.write(
+        queries.SIGN_IN_WITH_RECOVERY_CODE, row=Finish, challenge=challenge, code=sessions.digest(code), **_terms()
+    )
+    mail.soon()
     return finished
 
 
@@ -233,49 +245,63 @@ async def reauthenticate(caller: Caller, proof: Proof, *, device: Device) -> Fre
     Raises:
         SecondFactorNeeded: a password, where signing in takes more than one; it is not even looked at.
         InvalidCredentials: the password is wrong, or there is none.
-        SecondFactorInvalid: the code is wrong, or was used before.
+        SecondFactorInvalid, PasskeyInvalid: wrong, or used before.
         RateLimited: too many failures.
     """
     buckets = _buckets("reauthentication", str(caller.user_id))
     door = _door(caller, device)
-    first, counted = door.guarded_by(limits.hit(buckets)), [bucket.name for bucket in buckets]
-    whose = {"user_id": caller.user_id, "session_id": caller.session_id}
-    if proof.recovery_code is not None:
-        code = sessions.digest(proof.recovery_code)
-        (proved,) = await first.write(
-            queries.REAUTHENTICATE_WITH_RECOVERY_CODE, row=Fresh, code=code, attempt=counted, **whose
-        )
+    first = door.guarded_by(limits.hit(buckets))
+    whose = {"user_id": caller.user_id, "session_id": caller.session_id, "attempt": [b.name for b in buckets]}
+    if proof.password is not None:
+        proved = await _prove_by_password(proof.password, first, door, whose)
     elif proof.code is not None:
-        rows = await first.write(queries.GET_SECRET, user_id=caller.user_id)
-        sealed = rows[0][0] if rows else None
-        step, resealed = _verified(sealed, proof.code, caller)
-        (proved,) = await door.write(
-            queries.REAUTHENTICATE_WITH_TOTP,
-            row=Fresh,
-            sealed=sealed,
-            step=step,
-            resealed=resealed,
-            attempt=counted,
-            **whose,
-        )
+        proved = await _prove_by_code(proof.code, caller, first, door, whose)
+    elif proof.passkey is not None:
+        proved = await _prove_by_passkey(proof.passkey, caller, first, door, whose)
     else:
-        assert proof.password is not None
-        ((stored,),) = await first.write(queries.GET_SOLE_FACTOR, user_id=caller.user_id)
-        is_right = await passwords.verify(stored, proof.password)
-        (proved,) = await door.write(
-            queries.REAUTHENTICATE_WITH_PASSWORD,
-            row=Fresh,
-            is_right=is_right,
-            verified_hash=stored,
-            attempt=counted,
-            **whose,
-        )
+        assert proof.recovery_code is not None
+        code = sessions.digest(proof.recovery_code)
+        (proved,) = await first.write(queries.REAUTHENTICATE_WITH_RECOVERY_CODE, row=Fresh, code=code, **whose)
+        mail.soon()
     if proved.role is None:
-        raise sessions.InvalidCredentials("The password is wrong") if proof.password else SecondFactorInvalid
+        if proof.password is not None:
+            raise sessions.InvalidCredentials("The password is wrong")
+        raise PasskeyInvalid if proof.passkey else SecondFactorInvalid
     token, life = access_tokens.issue(
         caller.user_id, caller.session_id, role=proved.role, authenticated_at=proved.authenticated_at
     )
     return FreshToken(access_token=token, expires_in=life)
+
+
+async def _prove_by_password(password: str, first: Door, door: Door, whose: dict[str, Any]) -> Fresh:
+    ((stored,),) = await first.write(queries.GET_SOLE_FACTOR, user_id=whose["user_id"])
+    is_right = await passwords.verify(stored, password)
+    (proved,) = await door.write(
+        queries.REAUTHENTICATE_WITH_PASSWORD, row=Fresh, is_right=is_right, verified_hash=stored, **whose
+    )
+    return proved
+
+
+async def _prove_by_code(code: str, caller: Caller, first: Door, door: Door, whose: dict[str, Any]) -> Fresh:
+    rows = await first.write(queries.GET_SECRET, user_id=caller.user_id)
+    sealed = rows[0][0] if rows else None
+    step, resealed = _verified(sealed, code, caller)
+    (proved,) = await door.write(
+        queries.REAUTHENTICATE_WITH_TOTP, row=Fresh, sealed=sealed, step=step, resealed=resealed, **whose
+    )
+    return proved
+
+
+async def _prove_by_passkey(
+    assertion: Assertion, caller: Caller, first: Door, door: Door, whose: dict[str, Any]
+) -> Fresh:
+    try:
+        proof = await passkeys.examine(assertion, user_id=caller.user_id, guards=first.guards)
+    except PasskeyInvalid:
+        await door.write(queries.REFUSE_REAUTHENTICATION, **whose)
+        raise
+    (proved,) = await door.write(queries.REAUTHENTICATE_WITH_PASSKEY, row=Fresh, **proof.params(), **whose)
+    return proved
 
 
 def _buckets(policy: str, subject: str) -> tuple[Bucket, ...]:

@@ -42,6 +42,5 @@ PURGES: dict[str, bytes] = {
     "challenges": _bite("challenges", "digest", "expires_at <= now()"),
     # A setup that was never confirmed can be, for an hour.
     "totp": _bite("totp", "user_id", "enabled_at IS NULL AND offered_at <= now() - interval '1 hour'"),
-    "challenges": _bite("challenges", "digest", "expires_at <= now()"),
     "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
 }

@@ -28,11 +28,6 @@ def present_step() -> int:
     return int(time()) // STEP_SECONDS
 
 
-def code_at(secret: bytes, step: int) -> str:
-    """The code of a step."""
-    return _totp(secret).generate_otp(step)
-
-
 def step_of(secret: bytes, code: str) -> int | None:
     """The step whose code it is, among those that are good now; None if it is of none of them.
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from shared.routes import Route
 from tests.conftest import PASSWORD, Person
+from tests.factors import authenticator
 from tests.passkeys import ceremonies
 
 METRIC = "job_searches"
@@ -22,11 +23,21 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "login_with_passkey": ceremonies.assertion,
     "register_passkey": ceremonies.registration,
     "rename_passkey": lambda _: {"name": "Phone"},
+    "finish_login": authenticator.second_step,
+    "reauthenticate": lambda _: {"password": PASSWORD},
+    "enable_totp": authenticator.confirmation,
     "update_profile": lambda _: {"company": "Initech"},
     "create_application": lambda _: {"company": "Contoso", "position": "Engineer"},
     "update_application": lambda _: {"notes": "They called."},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
+}
+
+# What has to be so before a route can succeed, where that is not a thing that its path names.
+PREPARATIONS: dict[str, Callable[[Person], object]] = {
+    "offer_totp": authenticator.verify_address,
+    "disable_totp": authenticator.enable,
+    "replace_recovery_codes": authenticator.enable,
 }
 
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.
@@ -56,6 +67,8 @@ class Visit:
 
 def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = None) -> Visit:
     """The call of ``route`` that ``owner`` may make; ``names`` gives other ids than those of the owner's things."""
+    if names is None and route.name in PREPARATIONS:
+        PREPARATIONS[route.name](owner)
     path = route.path.replace("{metric}", METRIC)
     for name in things_named_by(route):
         path = path.replace(f"{{{name}}}", names(name) if names else THINGS[name](owner))

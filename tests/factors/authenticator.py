@@ -1,6 +1,6 @@
-"""An authenticator app, and people who have one."""
+"""An authenticator app, and what people do with it, over HTTP."""
 
-from base64 import b32decode
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,72 +11,84 @@ import pyotp
 from shared.security import totp
 from tests.conftest import Client, Person
 
-Sql = psycopg.Connection[Any]
+INVALID = (401, "second_factor_invalid")
+OVER = (401, "challenge_invalid")
+LIMITED = (429, "rate_limited")
+STALE = (401, "reauthentication_required")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Authenticator:
-    """Somebody else's implementation of RFC 6238, which knows the secret and the time."""
+    """Somebody else's implementation of RFC 6238, which knows the secret and has the same clock."""
 
     secret: str
-    step: int
 
-    def code(self, later: int = 0) -> str:
-        """The code of the step it is at, or of one so many steps later."""
-        return pyotp.TOTP(self.secret).generate_otp(self.step + later)
+    def code(self, steps: int = 0) -> str:
+        """What it shows now, or so many steps of 30 seconds later."""
+        return pyotp.TOTP(self.secret).generate_otp(totp.present_step() + steps)
 
-    def next_code(self) -> str:
-        """The code of the step after, as if 30 seconds had gone by on this device: within the tolerance once."""
-        self.step += 1
-        return self.code()
+    def wrong_code(self) -> str:
+        """Six digits that are good neither now nor soon."""
+        good = {self.code(steps) for steps in range(-2, 4)}
+        return next(code for code in (f"{n:06}" for n in range(7)) if code not in good)
 
 
-def verify_address(sql: Sql, person: Person) -> None:
-    sql.execute("UPDATE users SET email_verified_at = now() WHERE id = %s", [person.id])
+def verify_address(person: Person) -> None:
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as sql:
+        sql.execute("UPDATE users SET email_verified_at = now() WHERE id = %s", [person.id])
 
 
 def begin(person: Person) -> Authenticator:
-    """Put an offered secret into an app."""
+    """Put the secret that is offered into an app."""
     offered = person.post("/api/auth/mfa/totp")
     assert offered.status_code == 200, offered.text
-    secret = offered.json()["secret"]
-    assert len(b32decode(secret)) == 20
-    return Authenticator(secret, totp.present_step())
+    return Authenticator(offered.json()["secret"])
 
 
 def confirm(person: Person, code: str) -> httpx.Response:
     return person.post("/api/auth/mfa/totp/confirm", {"code": code})
 
 
-def enable(person: Person, sql: Sql) -> tuple[Authenticator, list[str]]:
-    """Set an authenticator app up; gives it, and the recovery codes.
-
-    It is confirmed by the code of the step before, so that the present one is still to be used.
-    """
-    verify_address(sql, person)
+def enable(person: Person) -> tuple[Authenticator, list[str]]:
+    """Set an app up; gives it, and the recovery codes. What it shows now is spent: the next is ``code(1)``."""
+    verify_address(person)
     app = begin(person)
-    confirmed = confirm(person, app.code(-1))
+    confirmed = confirm(person, app.code())
     assert confirmed.status_code == 200, confirmed.text
     return app, confirmed.json()["recovery_codes"]
 
 
-def challenge(client: Client, person: Person, **fields: Any) -> str:
-    """The first step of signing in."""
+def first_step(client: Client, person: Person, **fields: Any) -> str:
+    """The challenge that a good password gets where there is a second factor."""
     answer = client.post("/api/auth/login", {"email": person.email, "password": person.password, **fields})
     assert answer.status_code == 200, answer.text
-    assert answer.json()["mfa_required"] is True, answer.text
     return str(answer.json()["challenge"])
 
 
 def finish(client: Client, challenge: str, **proof: Any) -> httpx.Response:
-    """The second."""
     return client.post("/api/auth/login/mfa", {"challenge": challenge, **proof})
 
 
-def refused(answer: httpx.Response) -> tuple[int, str]:
-    """How it was refused."""
-    return answer.status_code, str(answer.json()["code"])
+def outcome(answer: httpx.Response) -> tuple[int, str]:
+    """The status, and the code of the problem."""
+    return answer.status_code, str(answer.json()["code"]) if answer.is_error else "ok"
 
 
-INVALID = (401, "second_factor_invalid")
-OVER = (401, "challenge_invalid")
+OK = (200, "ok")
+
+
+# ---------------------------------------------------------------- for the walk
+
+
+def confirmation(person: Person) -> dict[str, Any]:
+    """A body that turns the app on; of nobody, one that has the form."""
+    if not person.tokens:
+        return {"code": "000000"}
+    verify_address(person)
+    return {"code": begin(person).code()}
+
+
+def second_step(person: Person) -> dict[str, Any]:
+    """A body that finishes a sign-in of the person's."""
+    app, _ = enable(person)
+    return {"challenge": first_step(person, person), "code": app.code(1)}

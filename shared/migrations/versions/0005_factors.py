@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0005"
-down_revision = "0002"
+down_revision = ("0003", "0006")
 branch_labels = None
 depends_on = None
 
@@ -42,12 +42,15 @@ DECLARE
     t totp;
     found text[] := '{}';
 BEGIN
-    SELECT totp.* INTO t FROM totp WHERE user_id = the_user AND enabled_at IS NOT NULL;
-    IF FOUND THEN
+    SELECT totp.* INTO t FROM totp WHERE user_id = the_user;
+    IF t.enabled_at IS NOT NULL THEN
         found := found || 'totp'::text;
     END IF;
     IF cardinality(t.recovery_codes) > 0 THEN
         found := found || 'recovery_code'::text;
+    END IF;
+    IF EXISTS (SELECT FROM passkeys WHERE user_id = the_user AND cloned_at IS NULL) THEN
+        found := found || 'passkey'::text;
     END IF;
     RETURN found;
 END $$;
@@ -60,7 +63,7 @@ BEGIN
 END $$;
 
 -- Take one of the tries that a half-done sign-in has, before anybody knows whether it is good: tries made at once
--- cannot outrun their number. Nobody's, when it is unknown, over, or used up.
+-- cannot outrun their number.
 CREATE FUNCTION take_try(the_challenge bytea) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
     whose uuid;
@@ -68,6 +71,9 @@ BEGIN
     UPDATE challenges SET tries = tries - 1
     WHERE digest = the_challenge AND kind = 'sign_in' AND tries > 0 AND expires_at > now()
     RETURNING user_id INTO whose;
+    IF NOT FOUND THEN
+        PERFORM refuse('JTC01');  -- unknown, over, or out of tries
+    END IF;
     RETURN whose;
 END $$;
 
@@ -78,10 +84,8 @@ CREATE FUNCTION try_second_factor(
 LANGUAGE plpgsql AS $$
 BEGIN
     user_id := take_try(the_challenge);
-    IF user_id IS NOT NULL THEN
-        PERFORM hit_limits(own_buckets(buckets, user_id), names, caps, seconds);
-        SELECT t.sealed INTO sealed FROM totp t WHERE t.user_id = try_second_factor.user_id;
-    END IF;
+    PERFORM hit_limits(own_buckets(buckets, user_id), names, caps, seconds);
+    SELECT t.sealed INTO sealed FROM totp t WHERE t.user_id = try_second_factor.user_id;
 END $$;
 
 -- A code is good once, and none is after a newer one: the step it is of must be beyond the last (RFC 6238, 5.2).
@@ -106,6 +110,7 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM audit('recovery_code_used', the_user, jsonb_build_object('left', codes_left));
+    PERFORM post_mail(the_user, NULL, 'recovery_code_used', '', jsonb_build_object('left', codes_left));
     RETURN true;
 END $$;
 
@@ -120,7 +125,7 @@ DECLARE
     u users;
     begun jsonb;
 BEGIN
-    IF NOT is_proved THEN
+    IF is_proved IS NOT TRUE THEN
         outcome := 'refused';
         PERFORM audit('second_factor_refused', the_user, jsonb_build_object('method', the_method), false);
         RETURN;
@@ -130,8 +135,7 @@ BEGIN
     WHERE digest = the_challenge AND kind = 'sign_in' AND user_id = the_user AND expires_at > now()
     RETURNING facts INTO begun;
     IF NOT FOUND THEN
-        outcome := 'over';
-        RETURN;
+        PERFORM refuse('JTC01');  -- what was just spent is given back
     END IF;
     transport := begun ->> 'transport';
     SELECT s.outcome, s.session_id, s.refresh_seconds, s.authenticated_at, s.owner
@@ -155,10 +159,6 @@ DECLARE
 BEGIN
     PERFORM FROM users u JOIN challenges c ON c.user_id = u.id WHERE c.digest = the_challenge FOR NO KEY UPDATE OF u;
     whose := take_try(the_challenge);
-    IF whose IS NULL THEN
-        outcome := 'over';
-        RETURN;
-    END IF;
     SELECT f.* INTO outcome, session_id, refresh_seconds, authenticated_at, owner, transport
     FROM finish_sign_in(the_challenge, whose, 'recovery_code', spend_recovery_code(whose, the_code), '{}',
                         needs_verified, idle_days, absolute_days) f;
@@ -187,6 +187,7 @@ BEGIN
     GET DIAGNOSTICS ended = ROW_COUNT;
     PERFORM add_method(the_session, 'totp');
     PERFORM audit('totp_enabled', the_user, jsonb_build_object('sessions_ended', ended));
+    PERFORM post_mail(the_user, NULL, 'second_factor_enabled', '');
     RETURN true;
 END $$;
 
@@ -199,6 +200,7 @@ BEGIN
     END IF;
     UPDATE users SET second_factor_at = NULL WHERE id = the_user;
     PERFORM audit('totp_disabled', the_user);
+    PERFORM post_mail(the_user, NULL, 'second_factor_disabled', '');
     RETURN true;
 END $$;
 
@@ -209,6 +211,7 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM audit('recovery_codes_replaced', the_user);
+    PERFORM post_mail(the_user, NULL, 'recovery_codes_replaced', '');
     RETURN true;
 END $$;
 
@@ -243,7 +246,7 @@ CREATE FUNCTION reauthenticate(
     OUT role text, OUT authenticated_at bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT is_proved THEN
+    IF is_proved IS NOT TRUE THEN
         PERFORM audit('reauthentication_refused', the_user, jsonb_build_object('method', the_method), false);
         RETURN;
     END IF;
@@ -268,7 +271,9 @@ DROP TRIGGER users_password_changed ON users;
 DROP FUNCTION end_half_done_sign_ins();
 CREATE OR REPLACE FUNCTION second_factors(the_user uuid) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN '{totp,recovery_code}';
+    RETURN '{totp,recovery_code}'::text[]
+        || CASE WHEN EXISTS (SELECT FROM passkeys WHERE user_id = the_user AND cloned_at IS NULL)
+           THEN '{passkey}'::text[] ELSE '{}' END;
 END $$;
 UPDATE users SET second_factor_at = NULL;  -- nothing is left that could be asked for
 DROP TABLE totp;

@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.conftest import PASSWORD, Person, any_address
+from tests.db import walk
 
 Operation = APIOperation[Any, Any, Any, Any]
 
@@ -78,6 +79,10 @@ class Caller:
         }
         case.path_parameters.update({name: things[name]() for name in case.path_parameters})
         email = self._person.email if self._operation_id == "login" else f"{token_hex(8)}@example.com"
+        if self._operation_id in walk.PREPARATIONS:
+            walk.PREPARATIONS[self._operation_id](self._person)
+        if self._operation_id in ("finish_login", "reauthenticate", "enable_totp"):
+            case.body = walk.BODIES[self._operation_id](self._person)
         credentials = {
             "register": {"email": email, "password": PASSWORD},
             "login": {"email": email, "password": PASSWORD},

@@ -133,7 +133,7 @@ class Settings(BaseModel):
     passkey_rp_id: str | None = Field(
         None,
         description="The domain passkeys belong to, with all that is under it: `example.com`. Whoever changes it loses "
-        "every passkey. Unless set, the host of the first of ALLOWED_ORIGINS, or `localhost`.",
+        "every passkey. Unless set, the host of APP_URL. Pages of APP_URL and ALLOWED_ORIGINS may use them.",
     )
     passkey_rp_name: str = Field(
         "Jobtrail", min_length=1, max_length=64, description="What people are told that a passkey is for."
@@ -285,7 +285,14 @@ class Settings(BaseModel):
         if self.trusted_proxy_hops == 0 and "WEBSITE_INSTANCE_ID" in os.environ:
             raise ValueError("TRUSTED_PROXY_HOPS must be 1 or more on Azure, or callers could choose their address")
         self._check_mail()
+        self._check_passkeys()
         return self
+
+    def _check_passkeys(self) -> None:
+        hosts = [urlsplit(origin).hostname or "" for origin in (self.app_url, *self.allowed_origins)]
+        domain = self.passkey_rp_id
+        if domain and not any(host == domain or host.endswith(f".{domain}") for host in hosts):
+            raise ValueError("PASSKEY_RP_ID must be the host of APP_URL or of an allowed origin, or a domain above it")
 
     def _check_mail(self) -> None:
         if self.mail_sender == "smtp" and self.smtp_url is None:

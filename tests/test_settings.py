@@ -64,6 +64,12 @@ def test_a_missing_required_setting_is_named(environment: pytest.MonkeyPatch, na
         ("APP_URL", "https://app.example.com#top"),
         ("APP_URL", "https://ada:hunter2@app.example.com"),
         ("APP_URL", 'https://app.example.com/"><script>'),
+        ("PASSKEY_RP_ID", "https://example.com"),
+        ("PASSKEY_RP_ID", "Example.com"),
+        ("PASSKEY_RP_ID", "com"),
+        ("PASSKEY_RP_ID", "192.0.2.1"),
+        ("PASSKEY_RP_ID", "example.com"),  # where neither APP_URL nor an allowed origin is under it
+        ("PASSKEY_LIMIT_ADDRESS", "0/300"),
         ("MAIL_SENDER", "pigeon"),
         ("MAIL_FROM", "Jobtrail"),
         ("MAIL_FROM", "Jobtrail <no-reply@example.com>, eve@example.com"),
@@ -86,6 +92,29 @@ def test_a_setting_that_will_not_do_is_named_and_its_value_is_not_shown(
     assert GOOD["JWT_SECRET"] not in str(refusal.value)
     if "SECRET" in name:
         assert value not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("domain", "origin"),
+    [
+        ("example.com", "https://example.com"),
+        ("example.com", "https://a.b.example.com:8443"),
+        ("a.test", "https://a.test"),
+    ],
+)
+def test_passkeys_may_belong_to_a_domain_above_the_pages(
+    environment: pytest.MonkeyPatch, domain: str, origin: str
+) -> None:
+    environment.setenv("PASSKEY_RP_ID", domain)
+    environment.setenv("ALLOWED_ORIGINS", origin)
+    assert settings.current().passkey_rp_id == domain
+
+
+def test_passkeys_do_not_belong_to_a_domain_that_only_ends_alike(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PASSKEY_RP_ID", "example.com")
+    environment.setenv("ALLOWED_ORIGINS", "https://evilexample.com")
+    with pytest.raises(SettingsError, match="PASSKEY_RP_ID"):
+        settings.current()
 
 
 def test_an_empty_setting_is_as_good_as_none(environment: pytest.MonkeyPatch) -> None:

@@ -275,7 +275,7 @@ async def reauthenticate(caller: Caller, proof: Proof, *, device: Device) -> Fre
 
 async def _prove_by_password(password: str, first: Door, door: Door, whose: dict[str, Any]) -> Fresh:
     ((stored,),) = await first.write(queries.GET_SOLE_FACTOR, user_id=whose["user_id"])
-    is_right = await passwords.verify(stored, password)
+    is_right = await passwords.verify(stored, password, owner=whose["user_id"])
     (proved,) = await door.write(
         queries.REAUTHENTICATE_WITH_PASSWORD, row=Fresh, is_right=is_right, verified_hash=stored, **whose
     )

@@ -174,6 +174,17 @@ TEMPLATES: Mapping[str, Template] = {
         ("The passkey “{name}” no longer signs in to your Jobtrail account.", _NOT_YOU),
         SECURITY,
     ),
+    "passkey_cloned": Template(
+        "A passkey was used that may be a copy",
+        (
+            (
+                "The passkey “{name}” was presented with a count that was used before, which happens when somebody has "
+                "a copy of it. It no longer signs in to your Jobtrail account: remove it, and add a new one."
+            ),
+            "If you did not use it just now, look at the account's sessions, and end those you do not know.",
+        ),
+        SECURITY,
+    ),
     "identity_linked": Template(
         "A way to sign in was added",
         ("Your Jobtrail account can now be signed in to with {provider}.", _NOT_YOU),

@@ -217,6 +217,8 @@ class Known:
     user_id: UUID
     public_key: bytes
     is_syncable: bool
+    was_expected: bool
+    """Whether the challenge was for this user, and not for whoever comes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ REFUSE_REGISTRATION = statement(
     WITH spent AS (
         DELETE FROM challenges WHERE digest = %(digest)s AND kind = 'passkey_registration'
     )
-    SELECT audit('passkey_refused', current_setting('app.user_id')::uuid, '{}', false)
+    SELECT audit('passkey_refused', current_setting('app.user_id')::uuid, '{"reason": "invalid"}', false)
     """
 )
 
@@ -100,9 +100,10 @@ BEGIN_SECOND_FACTOR = statement(
 TAKE_CHALLENGE = statement(
     """
     WITH taken AS (
-        DELETE FROM challenges WHERE digest = %(digest)s AND kind = %(kind)s AND expires_at > now() RETURNING user_id
+        DELETE FROM challenges WHERE digest = %(digest)s AND kind = ANY(%(kinds)s) AND expires_at > now()
+        RETURNING user_id
     )
-    SELECT p.id AS passkey_id, p.user_id, p.public_key, p.is_syncable
+    SELECT p.id AS passkey_id, p.user_id, p.public_key, p.is_syncable, taken.user_id IS NOT NULL AS was_expected
     FROM taken JOIN passkeys p ON p.user_id = coalesce(taken.user_id, p.user_id)
     WHERE p.credential_id = %(credential_id)s AND p.user_id = coalesce(%(expected_user_id)s::uuid, p.user_id)
     """

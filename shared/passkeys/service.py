@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from shared import accounts, db, documents, limits, sessions, settings
+from shared import accounts, db, documents, limits, mail, sessions, settings
 from shared.db import Caller, Device, Guard
 from shared.documents import Document, Versions
 from shared.errors import NotFound, Problem, StaleVersion, Unauthorized
@@ -51,6 +51,9 @@ Verified = TypeVar("Verified")
 
 MAX_PASSKEYS = 25
 """Passkeys an account may have: more than anybody has devices, and a list that needs no pages."""
+
+STANDARD_PORTS = {"https": 443, "http": 80}
+"""Ports that browsers leave out of an origin (RFC 6454, section 6.2)."""
 
 NOBODYS_KEY = bytes.fromhex(
     "a5010203262001"
@@ -98,7 +101,7 @@ class ChallengeInvalid(Unauthorized):
 
 @dataclass(frozen=True, slots=True)
 class RelyingParty:
-    """Whom passkeys are for, as the settings say and never the request."""
+    """Whom passkeys are for, and which pages may use them: as the settings say, and never the request."""
 
     id: str
     origins: list[str]
@@ -106,8 +109,13 @@ class RelyingParty:
     @staticmethod
     def current() -> "RelyingParty":
         config = settings.current()
-        origins = list(config.allowed_origins) or ["http://localhost:7071"]
-        return RelyingParty(config.passkey_rp_id or urlsplit(origins[0]).hostname or "localhost", origins)
+        page = urlsplit(config.app_url)
+        host = page.hostname or ""
+        port = f":{page.port}" if page.port and page.port != STANDARD_PORTS[page.scheme] else ""
+        if host in ("127.0.0.1", "::1"):  # passkeys belong to domains, and an address is none
+            host = "localhost"
+        origins = dict.fromkeys([f"{page.scheme}://{host}{port}", *config.allowed_origins])
+        return RelyingParty(config.passkey_rp_id or host, list(origins))
 
 
 # ---------------------------------------------------------------- one's own passkeys
@@ -160,6 +168,7 @@ async def register(caller: Caller, request: PasskeyRegistration, *, device: Devi
     )
     match added.outcome:
         case "added":
+            mail.soon()
             assert added.document is not None
             return Document(added.document, version=added.version)
         case "registered":
@@ -198,6 +207,8 @@ async def remove(caller: Caller, passkey_id: UUID, *, versions: Versions, device
             raise StaleVersion(version=present)
         case "last":
             raise accounts.LastWayIn
+        case _:
+            mail.soon()
 
 
 # ---------------------------------------------------------------- signing in
@@ -241,7 +252,7 @@ async def login(request: PasskeyLogin, *, device: Device) -> SignedIn:
     """
     bucket = Bucket("passkey-address", limits.network(device.ip), settings.current().passkey_limit_address)
     known, proof = await _examine(
-        request.credential, kind="passkey_sign_in", user_id=None, guards=[limits.hit([bucket])]
+        request.credential, kinds=["passkey_sign_in", "passkey_proof"], user_id=None, guards=[limits.hit([bucket])]
     )
     door = db.as_service(db.from_device(device))
     if proof is None:
@@ -256,6 +267,7 @@ async def login(request: PasskeyLogin, *, device: Device) -> SignedIn:
         **pending.terms(device_name=request.device_name, transport=request.transport),
     )
     if signed_in.outcome in ("disabled", "changed"):
+        mail.soon()  # if there is a copy, its owner is told
         raise PasskeyInvalid
     decided = pending.conclude(signed_in, transport=request.transport)
     assert isinstance(decided, SignedIn), "a passkey is two factors in one"
@@ -278,7 +290,7 @@ async def examine(assertion: Assertion, *, user_id: UUID | None = None, guards: 
     Raises:
         PasskeyInvalid: the assertion proves nothing.
     """
-    _, proof = await _examine(assertion, kind="passkey_proof", user_id=user_id, guards=guards)
+    _, proof = await _examine(assertion, kinds=["passkey_proof"], user_id=user_id, guards=guards)
     if proof is None:
         raise PasskeyInvalid
     return proof
@@ -293,6 +305,7 @@ async def prove(assertion: Assertion, *, user_id: UUID, device: Device, guards: 
     proof = await examine(assertion, user_id=user_id, guards=guards)
     ((owner,),) = await db.as_service(db.from_device(device)).write(queries.USE_PASSKEY, **proof.params())
     if owner is None:
+        mail.soon()
         raise PasskeyInvalid
 
 
@@ -302,7 +315,7 @@ async def prove(assertion: Assertion, *, user_id: UUID, device: Device, guards: 
 async def _examine(
     assertion: Assertion,
     *,
-    kind: Literal["passkey_sign_in", "passkey_proof"],
+    kinds: list[Literal["passkey_sign_in", "passkey_proof"]],
     user_id: UUID | None,
     guards: Sequence[Guard],
 ) -> tuple[Known | None, Proof | None]:
@@ -311,17 +324,12 @@ async def _examine(
         queries.TAKE_CHALLENGE,
         row=Known,
         digest=sessions.digest(challenge),
-        kind=kind,
+        kinds=kinds,
         credential_id=_bytes(assertion.raw_id),
         expected_user_id=user_id,
     )
     known = found[0] if found else None
-    proof = _verify_assertion(assertion, known, challenge=challenge)
-    handle = assertion.response.user_handle
-    if proof is None or (handle is None and kind == "passkey_proof"):
-        return known, proof
-    # Section 7.2, step 6: who asked for nobody in particular learns from the handle whose passkey it is.
-    return known, proof if handle is not None and _bytes(handle) == proof.user_id.bytes else None
+    return known, _verify_assertion(assertion, known, challenge=challenge)
 
 
 def _verify_assertion(assertion: Assertion, known: Known | None, *, challenge: str) -> Proof | None:
@@ -341,7 +349,12 @@ def _verify_assertion(assertion: Assertion, known: Known | None, *, challenge: s
             require_user_verification=True,
         )
     )
-    if known is None or verified is None:
+    if known is None or verified is None or _is_framed(assertion):
+        return None
+    handle = assertion.response.user_handle
+    if handle is None and not known.was_expected:  # section 7.2, step 6: it says whose passkey it is
+        return None
+    if handle is not None and _bytes(handle) != known.user_id.bytes:
         return None
     if (verified.credential_device_type == "multi_device") != known.is_syncable:  # section 7.2, step 19
         return None
@@ -369,7 +382,9 @@ def _verify_attestation(attestation: Attestation, *, challenge: str) -> "Verifie
         return made
 
     made = _unless_refused(verify)
-    return made if made and len(made.credential_id) <= CREDENTIAL_ID_BYTES else None
+    if made is None or len(made.credential_id) > CREDENTIAL_ID_BYTES or _is_framed(attestation):
+        return None
+    return made
 
 
 def _unless_refused(verify: Callable[[], Verified]) -> Verified | None:
@@ -385,15 +400,25 @@ def _unless_refused(verify: Callable[[], Verified]) -> Verified | None:
         return None
 
 
-def _challenge(credential: Attestation | Assertion) -> str:
-    """The challenge that a credential says it answers; none of ours if it says none, or stands in a foreign frame."""
+def _client_data(credential: Attestation | Assertion) -> dict[str, Any]:
+    """What the browser says of the ceremony; nothing where that cannot be read."""
     try:
         said = json.loads(_bytes(credential.response.client_data_json))
-        challenge = said["challenge"]
-        is_foreign = said.get("crossOrigin", False) or "topOrigin" in said
-        return challenge if isinstance(challenge, str) and challenge.isascii() and not is_foreign else ""
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return ""
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _challenge(credential: Attestation | Assertion) -> str:
+    """The challenge a credential says it answers; if it says none, one that nobody was given."""
+    challenge = _client_data(credential).get("challenge")
+    return challenge if isinstance(challenge, str) and challenge.isascii() else ""
+
+
+def _is_framed(credential: Attestation | Assertion) -> bool:
+    """Whether the page stood in one of another site, where people cannot see whose it is: we have no such pages."""
+    said = _client_data(credential)
+    return bool(said.get("crossOrigin")) or "topOrigin" in said
 
 
 def _descriptors(passkeys: list[dict[str, Any]]) -> list[CredentialDescriptor]:

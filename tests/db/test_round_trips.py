@@ -12,6 +12,8 @@ from shared.routes import Route
 from tests.conftest import PASSWORD, Client, Person
 from tests.db import walk
 from tests.db.wire import Wire, wire_to
+from tests.passkeys import ceremonies
+from tests.passkeys.authenticator import Authenticator
 from tests.processes import AppProcess
 
 # What a call may cost when it succeeds. Only signing in asks twice: a password, or a signature, is verified in between.
@@ -180,6 +182,25 @@ def test_a_failed_login_costs_what_a_good_one_does_whether_or_not_there_is_an_ac
 ) -> None:
     wrong = {"email": email.format(known=somebody.email), "password": "not the password"}
     assert meter.cost(somebody.post, "/api/auth/login", wrong, status=401) == BUDGETS["login"]
+
+
+def test_a_passkey_that_is_refused_costs_what_a_good_one_does_known_or_not(meter: Meter, somebody: Person) -> None:
+    authenticator, _ = ceremonies.new_passkey(somebody)
+    options = [ceremonies.request_options(Client(meter.url)) for _ in range(3)]
+    stranger = Authenticator(user_handle=authenticator.user_handle)
+    for credential in (
+        authenticator.get(options[0], rp_id="evil.example"),
+        stranger.get(options[1]),
+        authenticator.get(options[2], challenge="made-up"),
+        authenticator.get(options[2], challenge=None),
+    ):
+        body = {"credential": credential}
+        assert meter.cost(somebody.post, "/api/auth/passkeys/login", body, status=401) == 2
+
+
+def test_a_passkey_that_is_not_registered_costs_one(meter: Meter, somebody: Person) -> None:
+    body = {"credential": Authenticator().create(ceremonies.creation_options(somebody), rp_id="evil.example")}
+    assert meter.cost(somebody.post, "/api/auth/passkeys/register", body, status=422) == 1
 
 
 def test_a_registration_that_is_refused_costs_one(meter: Meter, somebody: Person) -> None:

@@ -150,7 +150,7 @@ def test_a_recovery_code_proves_it_once(ada: Owner, sql: Sql) -> None:
 def test_a_passkey_proves_it(ada: Owner, sql: Sql) -> None:
     authenticator, _ = ceremonies.new_passkey(ada.person)
     let_pass(sql, ada.person)
-    assertion = authenticator.assert_(ceremonies.request_options(ada.person))
+    assertion = authenticator.get(ceremonies.request_options(ada.person))
     answer = ada.person.post(AGAIN, {"passkey": assertion})
     assert outcome(ada.person.post(DOOR, headers=with_token(answer))) == OK
     assert outcome(ada.person.post(AGAIN, {"passkey": assertion})) == PASSKEY_INVALID, "its challenge is spent"
@@ -161,7 +161,7 @@ def test_somebody_without_a_password_proves_it_by_passkey(bob: Person, sql: Sql)
     sql.execute("UPDATE users SET password_hash = NULL WHERE id = %s", [bob.id])
     let_pass(sql, bob)
     assert outcome(bob.post(AGAIN, {"password": PASSWORD})) == WRONG
-    assertion = authenticator.assert_(ceremonies.request_options(bob))
+    assertion = authenticator.get(ceremonies.request_options(bob))
     assert outcome(bob.post(DOOR, headers=with_token(bob.post(AGAIN, {"passkey": assertion})))) == OK
 
 
@@ -171,8 +171,8 @@ def test_another_persons_proof_proves_nothing(
     eve = new_owner()
     authenticator, _ = ceremonies.new_passkey(eve.person)
     let_pass(sql, ada.person)
-    theirs = authenticator.assert_(ceremonies.request_options(eve.person))
-    anybodys = authenticator.assert_(ceremonies.request_options(Client(app_url)))
+    theirs = authenticator.get(ceremonies.request_options(eve.person))
+    anybodys = authenticator.get(ceremonies.request_options(Client(app_url)))
     assert outcome(ada.person.post(AGAIN, {"code": eve.app.code(1)})) == INVALID
     assert outcome(ada.person.post(AGAIN, {"recovery_code": eve.codes[0]})) == INVALID
     assert outcome(ada.person.post(AGAIN, {"passkey": theirs})) == PASSKEY_INVALID
@@ -240,7 +240,7 @@ def test_success_and_failure_are_written_down_with_their_session(bob: Person, sq
 
 def test_a_refused_passkey_is_written_down(ada: Owner, app_url: str, sql: Sql) -> None:
     authenticator, _ = ceremonies.new_passkey(ada.person)
-    spent = authenticator.assert_(ceremonies.request_options(Client(app_url)))
+    spent = authenticator.get(ceremonies.request_options(Client(app_url)))
     assert outcome(ada.person.post(AGAIN, {"passkey": spent})) == PASSKEY_INVALID
     assert written(sql, ada.person.id) == [("reauthentication_refused", False, {"method": "passkey"})]
 

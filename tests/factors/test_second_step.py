@@ -34,7 +34,7 @@ def sessions_of(sql: Sql, person: Person) -> list[tuple[list[str], str | None]]:
 def by_passkey(client: Client, authenticator: Any, challenge: str) -> httpx.Response:
     """Finish a sign-in with a passkey of the account that it is of."""
     options = ceremonies.request_options(client, challenge=challenge)
-    return finish(client, challenge, passkey=authenticator.assert_(options))
+    return finish(client, challenge, passkey=authenticator.get(options))
 
 
 # ---------------------------------------------------------------- the two steps
@@ -210,7 +210,7 @@ def test_a_challenge_is_of_one_user_only(ada: Owner, new_owner: Callable[[], Own
     options = ceremonies.request_options(client, challenge=first_step(client, bob.person))
     assert outcome(finish(client, challenge, code=bob.app.code(1))) == INVALID
     assert outcome(finish(client, challenge, recovery_code=bob.codes[0])) == INVALID
-    assert outcome(finish(client, challenge, passkey=authenticator.assert_(options))) == OVER
+    assert outcome(finish(client, challenge, passkey=authenticator.get(options))) == OVER
     assert bob.person.get("/api/auth/mfa").json()["recovery_codes_left"] == 10
     assert len(sessions_of(sql, ada.person)) == len(sessions_of(sql, bob.person)) == 1
 
@@ -271,7 +271,7 @@ def test_a_code_without_six_digits_costs_no_try(ada: Owner, client: Client, sql:
 def test_a_passkey_answers_its_own_challenge_once(ada: Owner, client: Client) -> None:
     authenticator, _ = ceremonies.new_passkey(ada.person)
     challenge = first_step(client, ada.person)
-    assertion = authenticator.assert_(ceremonies.request_options(client, challenge=challenge))
+    assertion = authenticator.get(ceremonies.request_options(client, challenge=challenge))
     assert outcome(finish(client, challenge, passkey=assertion)) == OK
     assert outcome(finish(client, first_step(client, ada.person), passkey=assertion)) == PASSKEY_INVALID
 
@@ -279,7 +279,7 @@ def test_a_passkey_answers_its_own_challenge_once(ada: Owner, client: Client) ->
 def test_a_passkey_that_is_refused_costs_a_try_and_is_written_down(ada: Owner, client: Client, sql: Sql) -> None:
     authenticator, _ = ceremonies.new_passkey(ada.person)
     challenge = first_step(client, ada.person)
-    spent = authenticator.assert_(ceremonies.request_options(client))
+    spent = authenticator.get(ceremonies.request_options(client))
     answers = [finish(client, challenge, passkey=spent) for _ in range(6)]
     assert [outcome(answer) for answer in answers] == [PASSKEY_INVALID] * 5 + [OVER]
     refusals = sql.execute(

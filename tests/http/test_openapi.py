@@ -112,7 +112,8 @@ def test_every_operation_lists_its_problems(operations: dict[str, Operation], ro
         assert codes(operation, 500) == {"unexpected"}, route.name
         assert "validation_failed" in codes(operation, 422), route.name
         if spec.access.needs_caller:
-            assert codes(operation, 401) == {"unauthorized", "invalid_token", "session_ended"}, route.name
+            assert codes(operation, 401) >= {"unauthorized", "invalid_token", "session_ended"}, route.name
+            assert ("reauthentication_required" in codes(operation, 401)) == spec.access.is_fresh, route.name
             assert "database_unavailable" in codes(operation, 503), route.name
         if spec.access.role:
             assert codes(operation, 403) == {"forbidden"}, route.name

@@ -31,7 +31,7 @@ class Authenticator:
     count: int = 0
     user_handle: bytes = b""
 
-    def attest(self, options: Json, **otherwise: Any) -> Json:
+    def create(self, options: Json, **otherwise: Any) -> Json:
         """``navigator.credentials.create()``, as JSON."""
         self.user_handle = unbase64url(options["user"]["id"])
         flags = otherwise.get("flags", self.flags) | ATTESTED
@@ -59,7 +59,7 @@ class Authenticator:
             },
         }
 
-    def assert_(self, options: Json, **otherwise: Any) -> Json:
+    def get(self, options: Json, **otherwise: Any) -> Json:
         """``navigator.credentials.get()``, as JSON."""
         data = self._data(otherwise.get("flags", self.flags), otherwise) + otherwise.get("leftover", b"")
         client_data = _client_data("webauthn.get", options, otherwise)

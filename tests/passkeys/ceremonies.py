@@ -32,25 +32,25 @@ def registration(person: Person) -> Json:
     """A body that registers a new passkey. Who cannot have options gets one that answers made-up ones."""
     answer = person.post(f"{REGISTER}/options")
     options = {"challenge": base64url(bytes(32)), "user": {"id": base64url(bytes(16))}}
-    return {"credential": Authenticator().attest(answer.json() if answer.status_code == 200 else options)}
+    return {"credential": Authenticator().create(answer.json() if answer.status_code == 200 else options)}
 
 
 def new_passkey(person: Person, name: str = "Laptop", **kind: Any) -> tuple[Authenticator, Json]:
     """A passkey of the person's, and how the app shows it."""
     authenticator = Authenticator(**kind)
-    credential = authenticator.attest(creation_options(person))
+    credential = authenticator.create(creation_options(person))
     answer = person.post(REGISTER, {"credential": credential, "name": name})
     assert answer.status_code == 201, answer.text
     return authenticator, answer.json()
 
 
 def sign_in(somebody: Client, authenticator: Authenticator, **otherwise: Any) -> httpx.Response:
-    """Sign in with a passkey; ``otherwise`` as ``Authenticator.assert_`` has it."""
+    """Sign in with a passkey; ``otherwise`` as ``Authenticator.get`` has it."""
     options = request_options(Client(somebody.url, {"X-Forwarded-For": somebody.headers["X-Forwarded-For"]}))
-    return somebody.post(LOGIN, {"credential": authenticator.assert_(options, **otherwise)})
+    return somebody.post(LOGIN, {"credential": authenticator.get(options, **otherwise)})
 
 
 def assertion(person: Person) -> Json:
     """A body that signs the person in with a passkey that they have from now on."""
     authenticator, _ = new_passkey(person)
-    return {"credential": authenticator.assert_(request_options(Client(person.url)))}
+    return {"credential": authenticator.get(request_options(Client(person.url)))}

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0006"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -36,7 +36,8 @@ CREATE POLICY own_rows ON passkeys TO tenant USING (user_id = current_setting('a
 
 -- No tenant can move a counter back, nor change a key.
 GRANT SELECT, INSERT, DELETE, UPDATE (name, updated_at, version) ON passkeys TO tenant;
-GRANT SELECT, INSERT, DELETE ON challenges TO tenant;
+GRANT SELECT (digest, kind, user_id, expires_at), INSERT (digest, kind, user_id, expires_at), DELETE ON challenges
+    TO tenant;
 """
 
 FUNCTIONS = """
@@ -60,25 +61,27 @@ BEGIN
     WHERE digest = the_challenge AND kind = 'passkey_registration' AND user_id = the_user AND expires_at > now();
     IF NOT FOUND THEN
         outcome := 'expired';
-        RETURN;
+    ELSE
+        PERFORM FROM users WHERE id = the_user FOR NO KEY UPDATE;  -- in a line, or two could both be the last allowed
+        IF (SELECT count(*) FROM passkeys WHERE user_id = the_user) >= cap THEN
+            outcome := 'too_many';
+        ELSE
+            INSERT INTO passkeys
+                (user_id, credential_id, public_key, sign_count, name, transports, aaguid, is_syncable, is_backed_up)
+            VALUES
+                (the_user, the_credential, the_key, the_count, the_name, the_transports, the_aaguid, syncable,
+                 backed_up)
+            ON CONFLICT ON CONSTRAINT passkeys_credential_id_key DO NOTHING
+            RETURNING * INTO added;
+            outcome := CASE WHEN FOUND THEN 'added' ELSE 'registered' END;
+        END IF;
     END IF;
-    PERFORM FROM users WHERE id = the_user FOR NO KEY UPDATE;  -- one at a time, or two could both be the last allowed
-    IF (SELECT count(*) FROM passkeys WHERE user_id = the_user) >= cap THEN
-        outcome := 'too_many';
-        RETURN;
+    IF outcome = 'added' THEN
+        PERFORM audit('passkey_added', the_user, jsonb_build_object('passkey_id', added.id, 'name', the_name)),
+                post_mail(the_user, NULL, 'passkey_added', '', jsonb_build_object('name', the_name));
+    ELSE
+        PERFORM audit('passkey_refused', the_user, jsonb_build_object('reason', outcome), false);
     END IF;
-    INSERT INTO passkeys
-        (user_id, credential_id, public_key, sign_count, name, transports, aaguid, is_syncable, is_backed_up)
-    VALUES
-        (the_user, the_credential, the_key, the_count, the_name, the_transports, the_aaguid, syncable, backed_up)
-    ON CONFLICT ON CONSTRAINT passkeys_credential_id_key DO NOTHING
-    RETURNING * INTO added;
-    IF NOT FOUND THEN
-        outcome := 'registered';
-        RETURN;
-    END IF;
-    outcome := 'added';
-    PERFORM audit('passkey_added', the_user, jsonb_build_object('passkey_id', added.id, 'name', the_name));
 END $$;
 
 CREATE FUNCTION remove_passkey(the_passkey uuid, expected int[], OUT outcome text, OUT present int)
@@ -98,7 +101,8 @@ BEGIN
     present := p.version;
     IF outcome = 'removed' THEN
         DELETE FROM passkeys WHERE id = the_passkey;
-        PERFORM audit('passkey_removed', the_user, jsonb_build_object('passkey_id', p.id, 'name', p.name));
+        PERFORM audit('passkey_removed', the_user, jsonb_build_object('passkey_id', p.id, 'name', p.name)),
+                post_mail(the_user, NULL, 'passkey_removed', '', jsonb_build_object('name', p.name));
     END IF;
 END $$;
 
@@ -120,7 +124,8 @@ BEGIN
     UPDATE passkeys SET cloned_at = now() WHERE id = the_passkey AND cloned_at IS NULL RETURNING * INTO p;
     IF FOUND THEN
         PERFORM audit('passkey_cloned', p.user_id, jsonb_build_object(
-            'passkey_id', p.id, 'name', p.name, 'presented', the_count, 'current', p.sign_count), false);
+                    'passkey_id', p.id, 'name', p.name, 'presented', the_count, 'current', p.sign_count), false),
+                post_mail(p.user_id, NULL, 'passkey_cloned', '', jsonb_build_object('name', p.name));
     END IF;
     RETURN NULL;
 END $$;
@@ -167,7 +172,8 @@ DROP FUNCTION sign_in_with_passkey(uuid, bigint, boolean, bytea[], bytea, boolea
     use_passkey(uuid, bigint, boolean), remove_passkey(uuid, int[]),
     add_passkey(bytea, bytea, bytea, bigint, text, text[], uuid, boolean, boolean, int), ways_in(uuid);
 DELETE FROM challenges WHERE kind IN ('passkey_registration', 'passkey_sign_in', 'passkey_proof');
-REVOKE SELECT, INSERT, DELETE ON challenges FROM tenant;
+REVOKE SELECT (digest, kind, user_id, expires_at), INSERT (digest, kind, user_id, expires_at), DELETE ON challenges
+    FROM tenant;
 DROP TABLE passkeys;
 ALTER TABLE users DROP COLUMN has_password;
 """

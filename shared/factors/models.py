@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.fields import NO_NUL, Moment, Password, Request, Response, Token
+from shared.fields import NO_NUL, Moment, Password, Request, Response
 from shared.passkeys import Assertion
 from shared.sessions import Opened, Transport
 
@@ -57,7 +57,7 @@ class SecondStep(_OneProof):
 
     ways = ("code", "recovery_code", "passkey")
 
-    challenge: Token
+    challenge: Annotated[str, StringConstraints(min_length=1, max_length=128), NO_NUL]
     code: TotpCode | None = None
     recovery_code: RecoveryCode | None = None
     passkey: Annotated[

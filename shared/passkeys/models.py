@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from shared.fields import Changes, Moment, Name, Request, Response, Token
+from shared.fields import NO_NUL, Changes, Moment, Name, Request, Response
 from shared.sessions import Transport
 
 ALGORITHMS = (-8, -7, -257)
@@ -43,6 +43,8 @@ CredentialId = Annotated[Base64Url, Field(max_length=4 * CREDENTIAL_ID_BYTES // 
 ClientData = Annotated[Base64Url, Field(max_length=8192, alias="clientDataJSON")]
 AuthenticatorTransport = Annotated[str, StringConstraints(pattern=r"^[a-z-]+$", max_length=32)]
 """How an authenticator is reached, such as `usb` or `internal`: kept for the browser, and as the browser says it."""
+
+Challenge = Annotated[str, StringConstraints(min_length=1, max_length=128), NO_NUL]
 
 # ---------------------------------------------------------------- from the browser
 
@@ -158,7 +160,7 @@ class SignInOptionsRequest(Request):
     """Without a challenge, and without an access token, for whoever has a passkey."""
 
     challenge: Annotated[
-        Token | None, Field(max_length=128, description="Of a sign-in that wants a second factor.")
+        Challenge | None, Field(description="Of a sign-in that wants a second factor. It goes before a token.")
     ] = None
 
 

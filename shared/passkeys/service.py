@@ -228,17 +228,17 @@ async def begin_sign_in(request: SignInOptionsRequest, *, caller: Caller | None,
     bucket = Bucket("passkey-begin-address", limits.network(device.ip), settings.current().passkey_begin_limit_address)
     allowed: list[dict[str, Any]] = []
     params = {"digest": sessions.digest(challenge)}
-    if caller is not None:
-        ((allowed,),) = await db.enter(caller).write(queries.BEGIN_CALLERS_PROOF, **params)
-    elif request.challenge is None:
-        await db.as_service(limits.hit([bucket])).write(queries.BEGIN_SIGN_IN, **params)
-    else:
+    if request.challenge is not None:
         rows = await db.as_service(limits.hit([bucket])).write(
             queries.BEGIN_SECOND_FACTOR, pending=sessions.digest(request.challenge), **params
         )
         if not rows:
             raise ChallengeInvalid
         ((allowed,),) = rows
+    elif caller is not None:
+        ((allowed,),) = await db.enter(caller).write(queries.BEGIN_CALLERS_PROOF, **params)
+    else:
+        await db.as_service(limits.hit([bucket])).write(queries.BEGIN_SIGN_IN, **params)
     return RequestOptions(challenge=challenge, rp_id=RelyingParty.current().id, allow_credentials=_descriptors(allowed))
 
 

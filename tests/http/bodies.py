@@ -8,9 +8,13 @@ import httpx
 import pytest
 
 from tests.conftest import PASSWORD, Client
+from tests.passkeys.authenticator import Authenticator
 
 ANY_ID = UUID(int=7 << 76 | 2 << 62)
 """A well-formed id of nothing: what is wrong with a body is told before it is missed."""
+
+AUTHENTICATOR = Authenticator(user_handle=bytes(16))
+OPTIONS = {"challenge": "bWFkZS11cA", "user": {"id": "AAAAAAAAAAAAAAAAAAAAAA"}}
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,17 @@ class Endpoint:
     def sound(self) -> dict[str, Any]:
         return self.valid or {}
 
+    @property
+    def _place(self) -> str:
+        return self.path.format(application_id=ANY_ID, passkey_id=ANY_ID, metric="exports")
+
     def send(self, client: Client, content: bytes, media_type: str = "application/json") -> httpx.Response:
-        path = self.path.format(application_id=ANY_ID, metric="exports")
-        return client(self.method, path, content=content, headers={"Content-Type": media_type} if media_type else {})
+        return client(
+            self.method, self._place, content=content, headers={"Content-Type": media_type} if media_type else {}
+        )
 
     def send_json(self, client: Client, body: object) -> httpx.Response:
-        return client(self.method, self.path.format(application_id=ANY_ID, metric="exports"), json=body)
+        return client(self.method, self._place, json=body)
 
 
 ENDPOINTS = [
@@ -46,6 +55,10 @@ ENDPOINTS = [
     Endpoint("POST", "/api/auth/login/mfa", {"challenge": "jtc_", "code": "123456"}, for_members=False),
     Endpoint("POST", "/api/auth/reauthenticate", {"password": PASSWORD}),
     Endpoint("POST", "/api/auth/mfa/totp/confirm", {"code": "123456"}),
+    Endpoint("POST", "/api/auth/passkeys/login/options", None, for_members=False),
+    Endpoint("POST", "/api/auth/passkeys/login", {"credential": AUTHENTICATOR.get(OPTIONS)}, for_members=False),
+    Endpoint("POST", "/api/auth/passkeys/register", {"credential": AUTHENTICATOR.create(OPTIONS)}),
+    Endpoint("PATCH", "/api/auth/passkeys/{passkey_id}", None),
     Endpoint("PATCH", "/api/profile", None),
     Endpoint("POST", "/api/applications", {"company": "Contoso", "position": "Engineer"}),
     Endpoint("PATCH", "/api/applications/{application_id}", None),

@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.conftest import PASSWORD, Person, any_address
 from tests.db import walk
+from tests.passkeys import ceremonies
 
 Operation = APIOperation[Any, Any, Any, Any]
 
@@ -74,6 +75,7 @@ class Caller:
         things = {
             "application_id": lambda: self._person.create_application()["id"],
             "metric": lambda: "resume_uploads",
+            "passkey_id": lambda: ceremonies.new_passkey(self._someone_with_room())[1]["id"],
             "reservation_id": self._reserve,
             "session_id": self._sign_in_elsewhere,
         }
@@ -83,14 +85,27 @@ class Caller:
             walk.PREPARATIONS[self._operation_id](self._person)
         if self._operation_id in ("finish_login", "reauthenticate", "enable_totp"):
             case.body = walk.BODIES[self._operation_id](self._person)
-        credentials = {
+        credentials: dict[str, dict[str, Any]] = {
             "register": {"email": email, "password": PASSWORD},
             "login": {"email": email, "password": PASSWORD},
             "refresh": {"refresh_token": self._person.refresh_token},
         }
+        if self._operation_id == "begin_passkey_login":
+            case.body = {}
+        if self._operation_id == "register_passkey":
+            credentials[self._operation_id] = ceremonies.registration(self._someone_with_room())
+        if self._operation_id == "login_with_passkey":
+            credentials[self._operation_id] = ceremonies.assertion(self._someone_with_room())
         if self._operation_id in credentials:
             made_up: dict[str, Any] = case.body if isinstance(case.body, dict) else {}
             case.body = made_up | credentials[self._operation_id]
+
+    def _someone_with_room(self) -> Person:
+        """The person, with fewer passkeys than an account may have."""
+        passkeys = self._person.get("/api/auth/passkeys").json()["items"]
+        if len(passkeys) > 20:
+            self._person = self._new_person()
+        return self._person
 
     def _reserve(self) -> str:
         metric = "/api/quotas/job_searches/reserve"

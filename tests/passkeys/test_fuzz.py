@@ -27,7 +27,7 @@ cose = st.dictionaries(st.sampled_from([1, 3, -1, -2, -3, -65537]), st.integers(
 
 @dataclass(frozen=True)
 class Damage:
-    """Where bytes are cut out, how many, and what is put in; drawn without regard to what is damaged, which is random."""
+    """Where bytes are cut out, how many, and what is put in; drawn apart from what is damaged, which is random."""
 
     place: float
     cut: int

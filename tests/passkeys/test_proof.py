@@ -70,6 +70,13 @@ def test_who_is_signed_in_gets_options_for_their_own_passkeys(person: Person, at
         prove(at_the_door, person, authenticator.get(options))
 
 
+def test_a_pending_sign_in_goes_before_who_is_signed_in(new_person: Callable[..., Person], sql: Sql) -> None:
+    ada, bob = new_person(), new_person()
+    authenticator, _ = new_passkey(ada)
+    options = request_options(bob, challenge=pending(sql, ada))
+    assert [each["id"] for each in options["allowCredentials"]] == [base64url(authenticator.credential_id)]
+
+
 def test_a_session_that_has_ended_gets_no_options(person: Person) -> None:
     person.post("/api/auth/logout-all", {})
     assert person.post(f"{LOGIN}/options", {}).json()["code"] == "session_ended"

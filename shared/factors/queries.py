@@ -80,6 +80,9 @@ REFUSE_PASSKEY = statement(
 
 # ---------------------------------------------------------------- proving it again
 
+# Before the limits are: what is proved in the statement that counts it takes its locks in the order everybody does.
+LOCK_ACCOUNT = statement("SELECT FROM users WHERE id = %(caller_id)s FOR NO KEY UPDATE")
+
 GET_SOLE_FACTOR = statement("SELECT sole_factor(%(user_id)s)")
 
 GET_SECRET = statement("SELECT sealed FROM totp WHERE user_id = %(user_id)s")

@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -260,9 +261,7 @@ async def reauthenticate(caller: Caller, proof: Proof, *, device: Device) -> Fre
         proved = await _prove_by_passkey(proof.passkey, caller, first, door, whose)
     else:
         assert proof.recovery_code is not None
-        code = sessions.digest(proof.recovery_code)
-        (proved,) = await first.write(queries.REAUTHENTICATE_WITH_RECOVERY_CODE, row=Fresh, code=code, **whose)
-        mail.soon()
+        proved = await _prove_by_recovery_code(proof.recovery_code, door, buckets, whose)
     if proved.role is None:
         if proof.password is not None:
             raise sessions.InvalidCredentials("The password is wrong")
@@ -301,6 +300,15 @@ async def _prove_by_passkey(
         await door.write(queries.REFUSE_REAUTHENTICATION, **whose)
         raise
     (proved,) = await door.write(queries.REAUTHENTICATE_WITH_PASSKEY, row=Fresh, **proof.params(), **whose)
+    return proved
+
+
+async def _prove_by_recovery_code(code: str, door: Door, buckets: Sequence[Bucket], whose: dict[str, Any]) -> Fresh:
+    at_once = door.guarded_by(Guard(queries.LOCK_ACCOUNT, {}), limits.hit(buckets))
+    (proved,) = await at_once.write(
+        queries.REAUTHENTICATE_WITH_RECOVERY_CODE, row=Fresh, code=sessions.digest(code), **whose
+    )
+    mail.soon()
     return proved
 
 

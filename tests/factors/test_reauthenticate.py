@@ -193,6 +193,12 @@ def test_of_proofs_at_once_with_one_code_one_is_good(ada: Owner) -> None:
     assert sorted(map(outcome, answers)) == [OK] + [INVALID] * 3
 
 
+def test_proofs_of_all_kinds_at_once_are_all_good(ada: Owner) -> None:
+    by_code = partial(ada.person.post, AGAIN, {"code": ada.app.code(1)})
+    by_recovery_code = [partial(ada.person.post, AGAIN, {"recovery_code": code}) for code in ada.codes[:4]]
+    assert [outcome(answer) for answer in at_once(by_code, *by_recovery_code)] == [OK] * 5
+
+
 def test_what_proved_it_is_among_the_sessions_methods_once(ada: Owner, sql: Sql, clock: Clock) -> None:
     ada.person.post(AGAIN, {"recovery_code": ada.codes[0]})
     clock.step += 1

@@ -233,7 +233,7 @@ async def login_with_passkey(body: passkeys.PasskeyLogin, call: Call) -> SignedI
 
 
 @app.route("api/auth/passkeys/register/options", methods=["POST"])
-@endpoint(fresh)
+@endpoint(fresh, raises=(sessions.EmailNotVerified,))
 async def begin_passkey_registration(caller: Caller) -> passkeys.CreationOptions:
     """Begin adding a passkey to the account."""
     return await passkeys.begin_registration(caller)

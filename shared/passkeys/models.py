@@ -200,6 +200,7 @@ class Begun:
 
     user_id: UUID
     email: str
+    email_verified: bool
     full_name: str
     passkeys: list[dict[str, Any]]
 

@@ -16,16 +16,18 @@ DESCRIPTORS = sql.SQL(
 )
 """A user's passkeys as browsers want to have them told, base64url."""
 
-# One registration at a time: the one begun last counts, and nobody fills the table with them.
+# One registration at a time: the one begun last counts, and nobody fills the table with them. An account may have been
+# made by anybody, with somebody else's address: until that is proved nothing is added that would outlive its password.
 BEGIN_REGISTRATION = statement(
     """
     WITH outdated AS (
         DELETE FROM challenges WHERE kind = 'passkey_registration'
     ), begun AS (
         INSERT INTO challenges (digest, kind, user_id, expires_at)
-        VALUES (%(digest)s, 'passkey_registration', current_setting('app.user_id')::uuid, now() + interval '5 minutes')
+        SELECT %(digest)s, 'passkey_registration', id, now() + interval '5 minutes' FROM users WHERE email_verified
     )
-    SELECT id AS user_id, email, concat_ws(' ', first_name, last_name) AS full_name, {descriptors} AS passkeys
+    SELECT id AS user_id, email, email_verified, concat_ws(' ', first_name, last_name) AS full_name,
+           {descriptors} AS passkeys
     FROM users
     """,
     descriptors=DESCRIPTORS.format(user=sql.SQL("users.id")),

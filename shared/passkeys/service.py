@@ -122,9 +122,15 @@ class RelyingParty:
 
 
 async def begin_registration(caller: Caller) -> CreationOptions:
-    """What a browser needs to make a passkey for the caller, within five minutes."""
+    """What a browser needs to make a passkey for the caller, within five minutes.
+
+    Raises:
+        EmailNotVerified: the account may have been made by anybody, until its address is verified.
+    """
     challenge = secrets.token_urlsafe(32)
     (begun,) = await db.enter(caller).write(queries.BEGIN_REGISTRATION, row=Begun, digest=sessions.digest(challenge))
+    if not begun.email_verified:
+        raise sessions.EmailNotVerified
     return CreationOptions(
         rp=RelyingPartyEntity(id=RelyingParty.current().id, name=settings.current().passkey_rp_name),
         user=UserEntity(

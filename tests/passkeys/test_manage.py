@@ -80,6 +80,8 @@ def test_the_last_way_in_is_not_removed(person: Person, sql: Sql) -> None:
     without_password(sql, person)
     refused = person.delete(f"{PASSKEYS}/{passkey['id']}")
     assert (refused.status_code, refused.json()["code"]) == (409, "last_way_in")
+    last = "SELECT event, succeeded FROM audit_events WHERE user_id = %s ORDER BY place DESC LIMIT 1"
+    assert sql.execute(last, [person.id]).fetchone() == ("passkey_removal_refused", False)
     new_passkey(person)
     assert person.delete(f"{PASSKEYS}/{passkey['id']}").status_code == 204
 

@@ -20,7 +20,14 @@ from tests.passkeys.authenticator import (
     Authenticator,
     base64url,
 )
-from tests.passkeys.ceremonies import PASSKEYS, REGISTER, creation_options, new_passkey, request_options
+from tests.passkeys.ceremonies import (
+    PASSKEYS,
+    REGISTER,
+    creation_options,
+    new_passkey,
+    request_options,
+    verify_address,
+)
 
 Sql = psycopg.Connection[Any]
 
@@ -58,7 +65,17 @@ def test_the_options_ask_for_a_passkey_that_knows_its_owner_and_tell_the_authent
     }
 
 
+def test_nobody_adds_a_passkey_to_an_account_whose_address_is_not_proved(person: Person, sql: Sql) -> None:
+    """It may have been made by anybody, for its address' owner to find, and a passkey outlives the password."""
+    refused = person.post(f"{REGISTER}/options")
+    assert (refused.status_code, refused.json()["code"]) == (403, "email_not_verified")
+    assert sql.execute("SELECT count(*) FROM challenges WHERE user_id = %s", [person.id]).fetchone() == (0,)
+    verify_address(person)
+    assert person.post(f"{REGISTER}/options").status_code == 200
+
+
 def test_a_host_that_the_request_names_is_not_the_relying_party(person: Person) -> None:
+    verify_address(person)
     answer = person.post(f"{REGISTER}/options", headers={"Host": "evil.example", "Origin": "https://evil.example"})
     assert answer.json()["rp"]["id"] == "example.com"
 

@@ -151,6 +151,7 @@ def test_an_address_that_must_be_verified_first_is_told_so(
 ) -> None:
     person = new_person(start_app(REQUIRE_VERIFIED_EMAIL="true"))
     authenticator, _ = new_passkey(person)
+    sql.execute("UPDATE users SET email_verified_at = NULL WHERE id = %s", [person.id])
     answer = sign_in(person, authenticator)
     assert (answer.status_code, answer.json()["code"]) == (403, "email_not_verified")
     sql.execute("UPDATE users SET email_verified_at = now() WHERE id = %s", [person.id])

@@ -99,7 +99,10 @@ BEGIN
         ELSE 'removed'
     END;
     present := p.version;
-    IF outcome = 'removed' THEN
+    IF outcome = 'last' THEN
+        PERFORM audit('passkey_removal_refused', the_user, jsonb_build_object(
+            'passkey_id', p.id, 'reason', 'last_way_in'), false);
+    ELSIF outcome = 'removed' THEN
         DELETE FROM passkeys WHERE id = the_passkey;
         PERFORM audit('passkey_removed', the_user, jsonb_build_object('passkey_id', p.id, 'name', p.name)),
                 post_mail(the_user, NULL, 'passkey_removed', '', jsonb_build_object('name', p.name));

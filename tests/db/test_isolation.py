@@ -78,7 +78,6 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         [ada.id, ada.email],
     )
     ceremonies.new_passkey(ada)
-    authenticator.verify_address(ada)
     authenticator.begin(ada)
     sql.execute(
         "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",

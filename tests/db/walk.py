@@ -35,7 +35,7 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
 
 # What has to be so before a route can succeed, where that is not a thing that its path names.
 PREPARATIONS: dict[str, Callable[[Person], object]] = {
-    "offer_totp": authenticator.verify_address,
+    "offer_totp": ceremonies.verify_address,
     "disable_totp": authenticator.enable,
     "replace_recovery_codes": authenticator.enable,
 }

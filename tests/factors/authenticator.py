@@ -1,15 +1,14 @@
 """An authenticator app, and what people do with it, over HTTP."""
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import psycopg
 import pyotp
 
 from shared.security import totp
 from tests.conftest import Client, Person
+from tests.passkeys.ceremonies import verify_address
 
 INVALID = (401, "second_factor_invalid")
 OVER = (401, "challenge_invalid")
@@ -31,11 +30,6 @@ class Authenticator:
         """Six digits that are good neither now nor soon."""
         good = {self.code(steps) for steps in range(-2, 4)}
         return next(code for code in (f"{n:06}" for n in range(7)) if code not in good)
-
-
-def verify_address(person: Person) -> None:
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as sql:
-        sql.execute("UPDATE users SET email_verified_at = now() WHERE id = %s", [person.id])
 
 
 def begin(person: Person) -> Authenticator:

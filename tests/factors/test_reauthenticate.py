@@ -15,9 +15,10 @@ from shared.limits import Bucket
 from shared.security import access_tokens
 from shared.settings import Limit
 from tests.conftest import PASSWORD, Client, Person
-from tests.factors.authenticator import INVALID, LIMITED, OK, STALE, enable, finish, first_step, outcome, verify_address
+from tests.factors.authenticator import INVALID, LIMITED, OK, STALE, enable, finish, first_step, outcome
 from tests.factors.conftest import Clock, Owner
 from tests.passkeys import ceremonies
+from tests.passkeys.ceremonies import verify_address
 from tests.sessions.rows import Sql, add_user, disable, open_session
 from tests.sessions.together import at_once
 

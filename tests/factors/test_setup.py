@@ -22,10 +22,10 @@ from tests.factors.authenticator import (
     finish,
     first_step,
     outcome,
-    verify_address,
 )
 from tests.factors.conftest import Clock, Owner
 from tests.passkeys import ceremonies
+from tests.passkeys.ceremonies import verify_address
 from tests.sessions.rows import Sql, open_session
 from tests.sessions.together import at_once
 

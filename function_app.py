@@ -4,11 +4,23 @@ from uuid import UUID
 
 import azure.functions as func
 
-from shared import accounts, applications, factors, health, mail, openapi, passkeys, quotas, retention, sessions
-from shared.access import anyone, fresh, member, role
+from shared import (
+    accounts,
+    applications,
+    factors,
+    health,
+    mail,
+    openapi,
+    passkeys,
+    quotas,
+    retention,
+    sessions,
+    tokens,
+)
+from shared.access import anyone, fresh, member, member_or_token, role, scope
 from shared.accounts import LastWayIn, Profile, ProfileChanges
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
-from shared.db import Caller
+from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
 from shared.health import Health, NotReady, Readiness
@@ -113,17 +125,17 @@ async def revoke_session(caller: Caller, session_id: UUID) -> None:
 
 
 @app.route("api/auth/status", methods=["GET"])
-@endpoint(member)
-async def get_status(caller: Caller) -> sessions.Status:
+@endpoint(member_or_token)
+async def get_status(caller: AnyCaller) -> sessions.Status:
     """Tell whether the caller is signed in, and as whom."""
     return await sessions.get_status(caller)
 
 
 @app.route("api/auth/verify", methods=["GET"])
-@endpoint(member)
-async def verify_token(caller: Caller) -> sessions.Verification:
-    """Verify an access token on behalf of another service."""
-    return await sessions.verify(caller)
+@endpoint(member_or_token)
+async def verify_token(caller: AnyCaller) -> sessions.Verification:
+    """Verify a token on behalf of another service."""
+    return await tokens.verify(caller)
 
 
 @app.route("api/auth/jwt-info", methods=["GET"])
@@ -269,19 +281,47 @@ async def delete_passkey(caller: Caller, passkey_id: UUID, versions: Versions, c
     return await passkeys.remove(caller, passkey_id, versions=versions, device=call.device)
 
 
+# ---------------------------------------------------------------- Personal access tokens
+
+
+@app.route("api/tokens", methods=["GET"])
+@endpoint(member)
+async def list_tokens(caller: Caller) -> Document[tokens.PersonalAccessTokens]:
+    """List the caller's personal access tokens that are good."""
+    return await tokens.list_tokens(caller)
+
+
+@app.route("api/tokens", methods=["POST"])
+@endpoint(fresh, status=201, raises=(tokens.TooManyTokens,))
+async def create_token(caller: Caller, body: tokens.TokenRequest, call: Call) -> tokens.NewToken:
+    """Make a personal access token; no other answer shows it.
+
+    There is no `Idempotency-Key` here, since a kept answer would hold the secret. Who lost the answer revokes the token
+    that was never used, and makes another.
+    """
+    return await tokens.create_token(caller, body, device=call.device)
+
+
+@app.route("api/tokens/{token_id:guid}", methods=["DELETE"])
+@endpoint(member)
+async def revoke_token(caller: Caller, token_id: UUID, call: Call) -> None:
+    """Revoke a personal access token."""
+    return await tokens.revoke_token(caller, token_id, device=call.device)
+
+
 # ---------------------------------------------------------------- Profile
 
 
 @app.route("api/profile", methods=["GET"])
-@endpoint(member)
-async def get_profile(caller: Caller) -> Document[Profile]:
+@endpoint(scope("profile:read"))
+async def get_profile(caller: AnyCaller) -> Document[Profile]:
     """Read the caller's profile."""
     return await accounts.get_profile(caller)
 
 
 @app.route("api/profile", methods=["PATCH"])
-@endpoint(member)
-async def update_profile(caller: Caller, body: ProfileChanges, versions: Versions) -> Document[Profile]:
+@endpoint(scope("profile:write"))
+async def update_profile(caller: AnyCaller, body: ProfileChanges, versions: Versions) -> Document[Profile]:
     """Change the caller's profile."""
     return await accounts.update_profile(caller, body, versions=versions)
 
@@ -290,38 +330,38 @@ async def update_profile(caller: Caller, body: ProfileChanges, versions: Version
 
 
 @app.route("api/applications", methods=["GET"])
-@endpoint(member)
-async def list_applications(caller: Caller, query: ApplicationQuery) -> Page[Application]:
+@endpoint(scope("applications:read"))
+async def list_applications(caller: AnyCaller, query: ApplicationQuery) -> Page[Application]:
     """List applications, a page at a time."""
     return await applications.list_applications(caller, query)
 
 
 @app.route("api/applications", methods=["POST"])
-@endpoint(member, status=201, location="/api/applications/{id}")
-async def create_application(caller: Caller, body: ApplicationDraft, retry: Retry | None) -> Document[Application]:
+@endpoint(scope("applications:write"), status=201, location="/api/applications/{id}")
+async def create_application(caller: AnyCaller, body: ApplicationDraft, retry: Retry | None) -> Document[Application]:
     """Write an application down."""
     return await applications.create_application(caller, body, retry=retry)
 
 
 @app.route("api/applications/{application_id:guid}", methods=["GET"])
-@endpoint(member)
-async def get_application(caller: Caller, application_id: UUID) -> Document[Application]:
+@endpoint(scope("applications:read"))
+async def get_application(caller: AnyCaller, application_id: UUID) -> Document[Application]:
     """Read an application."""
     return await applications.get_application(caller, application_id)
 
 
 @app.route("api/applications/{application_id:guid}", methods=["PATCH"])
-@endpoint(member)
+@endpoint(scope("applications:write"))
 async def update_application(
-    caller: Caller, application_id: UUID, body: ApplicationChanges, versions: Versions
+    caller: AnyCaller, application_id: UUID, body: ApplicationChanges, versions: Versions
 ) -> Document[Application]:
     """Change an application; what is left out stays."""
     return await applications.update_application(caller, application_id, body, versions=versions)
 
 
 @app.route("api/applications/{application_id:guid}", methods=["DELETE"])
-@endpoint(member)
-async def delete_application(caller: Caller, application_id: UUID, versions: Versions) -> None:
+@endpoint(scope("applications:write"))
+async def delete_application(caller: AnyCaller, application_id: UUID, versions: Versions) -> None:
     """Delete an application."""
     return await applications.delete_application(caller, application_id, versions=versions)
 
@@ -330,43 +370,43 @@ async def delete_application(caller: Caller, application_id: UUID, versions: Ver
 
 
 @app.route("api/quotas", methods=["GET"])
-@endpoint(member)
-async def list_quotas(caller: Caller) -> Document[Quotas]:
+@endpoint(scope("quotas:read"))
+async def list_quotas(caller: AnyCaller) -> Document[Quotas]:
     """List what the caller may use, and how much is left."""
     return await quotas.list_quotas(caller)
 
 
 @app.route("api/quotas/{metric}", methods=["GET"])
-@endpoint(member)
-async def get_quota(caller: Caller, metric: str) -> Document[Quota]:
+@endpoint(scope("quotas:read"))
+async def get_quota(caller: AnyCaller, metric: str) -> Document[Quota]:
     """Read one quota."""
     return await quotas.get_quota(caller, metric)
 
 
 @app.route("api/quotas/{metric}/consume", methods=["POST"])
-@endpoint(member, raises=(QuotaExceeded, IdempotencyKeyReused))
-async def consume_quota(caller: Caller, metric: str, body: Consumption) -> Document[Quota]:
+@endpoint(scope("quotas:consume"), raises=(QuotaExceeded, IdempotencyKeyReused))
+async def consume_quota(caller: AnyCaller, metric: str, body: Consumption) -> Document[Quota]:
     """Use some of a quota now."""
     return await quotas.consume(caller, metric, body)
 
 
 @app.route("api/quotas/{metric}/reserve", methods=["POST"])
-@endpoint(member, status=201, raises=(QuotaExceeded, IdempotencyKeyReused))
-async def reserve_quota(caller: Caller, metric: str, body: ReservationRequest) -> Document[Reservation]:
+@endpoint(scope("quotas:consume"), status=201, raises=(QuotaExceeded, IdempotencyKeyReused))
+async def reserve_quota(caller: AnyCaller, metric: str, body: ReservationRequest) -> Document[Reservation]:
     """Hold some of a quota for work about to begin."""
     return await quotas.reserve(caller, metric, body)
 
 
 @app.route("api/quotas/reservations/{reservation_id:guid}/commit", methods=["POST"])
-@endpoint(member, raises=(quotas.ReservationExpired, quotas.ReservationSettled))
-async def commit_reservation(caller: Caller, reservation_id: UUID) -> Document[Reservation]:
+@endpoint(scope("quotas:consume"), raises=(quotas.ReservationExpired, quotas.ReservationSettled))
+async def commit_reservation(caller: AnyCaller, reservation_id: UUID) -> Document[Reservation]:
     """Use what was reserved: the work is done."""
     return await quotas.settle(caller, reservation_id, "committed")
 
 
 @app.route("api/quotas/reservations/{reservation_id:guid}/release", methods=["POST"])
-@endpoint(member, raises=(quotas.ReservationSettled,))
-async def release_reservation(caller: Caller, reservation_id: UUID) -> Document[Reservation]:
+@endpoint(scope("quotas:consume"), raises=(quotas.ReservationSettled,))
+async def release_reservation(caller: AnyCaller, reservation_id: UUID) -> Document[Reservation]:
     """Give back what was reserved: the work failed."""
     return await quotas.settle(caller, reservation_id, "released")
 

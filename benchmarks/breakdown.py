@@ -54,12 +54,13 @@ async def _measure(app: inside.App, url: str) -> dict[str, list[list[str]]]:
 async def _profile(app: inside.App, link: AsyncConnection[Any]) -> list[list[str]]:
     from shared import http
     from shared.access import member
+    from shared.db import Caller
     from shared.security import access_tokens
 
     user = await app.sign_in(1)
     authorization = f"Bearer {user.access_token}"
     caller = member.admit(authorization)
-    assert caller is not None
+    assert isinstance(caller, Caller)
     unseen = iter(
         [
             access_tokens.issue(caller.user_id, caller.session_id, role="user", authenticated_at=0)[0]

@@ -36,6 +36,7 @@ async def _measure(app: inside.App, url: str, seconds: float, is_here: bool) -> 
     from shared import db
     from shared.access import member
     from shared.accounts.queries import GET_PROFILE
+    from shared.db import Caller
 
     opened: list[Connection] = []
     connect = AsyncConnection.connect
@@ -52,7 +53,7 @@ async def _measure(app: inside.App, url: str, seconds: float, is_here: bool) -> 
         user = await app.sign_in(1)
         ours = opened[-1]
     caller = member.admit(f"Bearer {user.access_token}")
-    assert caller is not None
+    assert isinstance(caller, Caller)
     guard = {"caller_id": caller.user_id, "caller_session_id": caller.session_id, "caller_needed_role": None}
 
     def cursor(statement: bytes, **values: Any) -> Way:

@@ -22,7 +22,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a verified access token says is calling. The door believes it only if the session is alive."""
+    """Who a verified access token says is calling, in a session. The door believes it only if the session is alive."""
 
     user_id: UUID
     session_id: UUID
@@ -31,6 +31,19 @@ class Caller:
     needed_role: str | None = None
     authenticated_at: int = 0
     """When they last proved who they are, in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCaller:
+    """Who shows a personal access token. Whose it is and what it may do, only the door knows."""
+
+    digest: bytes
+    needed_scope: str | None
+    needed_role: str | None = None
+
+
+AnyCaller = Caller | TokenCaller
+"""Who calls an endpoint that takes personal access tokens too: behind it, only SQL knows their id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +115,37 @@ def uuid7() -> UUID:
 
 
 ENTER = statement("SELECT enter(%(caller_id)s, %(caller_session_id)s, %(caller_needed_role)s)")
+ENTER_WITH_TOKEN = statement(
+    "SELECT enter_with_token(%(caller_digest)s, %(caller_needed_scope)s, %(caller_needed_role)s)"
+)
 NOTHING = statement("SELECT")
 FROM_DEVICE = statement(
     "SELECT set_config('app.ip', %(device_ip)s, true), set_config('app.user_agent', %(device_user_agent)s, true)"
 )
 
 
-def enter(caller: Caller) -> Door:
-    """The door of a signed-in caller: refuses an ended session, and shows the caller's own rows only.
+def enter(caller: AnyCaller) -> Door:
+    """The door of a known caller: refuses what has ended, and shows the caller's own rows only.
 
     Raises (from every statement):
         SessionEnded: the session is revoked or expired, or the account is disabled.
+        InvalidToken: the personal access token was never made, or its account is disabled.
+        TokenRevoked, TokenExpired: it was good once.
+        InsufficientScope: it may not do this.
         Forbidden: the caller's present role is not the one needed.
         DatabaseUnavailable: no answer within DEADLINE.
     """
+    if isinstance(caller, TokenCaller):
+        return Door(
+            Guard(
+                ENTER_WITH_TOKEN,
+                {
+                    "caller_digest": caller.digest,
+                    "caller_needed_scope": caller.needed_scope,
+                    "caller_needed_role": caller.needed_role,
+                },
+            )
+        )
     params = {
         "caller_id": caller.user_id,
         "caller_session_id": caller.session_id,
@@ -146,7 +176,7 @@ def from_device(device: Device) -> Guard:
     return Guard(FROM_DEVICE, {"device_ip": device.ip or "", "device_user_agent": device.user_agent or ""})
 
 
-async def admit(caller: Caller) -> None:
+async def admit(caller: AnyCaller) -> None:
     """Only ask whether the caller would be let in."""
     await enter(caller).read(NOTHING)
 

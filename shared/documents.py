@@ -14,7 +14,7 @@ from uuid import UUID
 from psycopg import sql
 from pydantic import BaseModel
 
-from shared.db import Caller, Guard, enter, statement
+from shared.db import AnyCaller, Guard, enter, statement
 from shared.errors import NotFound, Problem, StaleVersion, ValidationFailed
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -104,7 +104,7 @@ def creation(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseM
     return Creation(insert.as_bytes(None), keyed)
 
 
-async def create(caller: Caller, creation: Creation, values: BaseModel, *, retry: Retry | None) -> Document[Any]:
+async def create(caller: AnyCaller, creation: Creation, values: BaseModel, *, retry: Retry | None) -> Document[Any]:
     """Make a row, or, if a request with the same key made it already, answer as that one was answered.
 
     Raises:
@@ -127,12 +127,14 @@ async def create(caller: Caller, creation: Creation, values: BaseModel, *, retry
 # ---------------------------------------------------------------- changed by version
 
 
-def change(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseModel]) -> bytes:
+def change(
+    table: LiteralString, *, fields: type[BaseModel], shown: type[BaseModel], row: LiteralString = "%(id)s"
+) -> bytes:
     """A statement for ``update()``: of ``fields``, those that are given change; with none given nothing does."""
     return statement(
         """
         WITH found AS (
-            SELECT id, version FROM {table} WHERE id = %(id)s FOR UPDATE
+            SELECT id, version FROM {table} WHERE id = {row} FOR UPDATE
         ), changed AS (
             UPDATE {table} SET
                 ({names}) = (SELECT {values} FROM jsonb_populate_record(NULL::{table}, changes) AS given),
@@ -153,13 +155,14 @@ def change(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseMod
             for name in fields.model_fields
         ),
         document=columns(shown, table),
+        row=sql.SQL(row),
     )
 
 
 async def update(
-    caller: Caller, statement: bytes, row_id: UUID, changes: BaseModel, *, versions: Versions
+    caller: AnyCaller, statement: bytes, row_id: UUID | None, changes: BaseModel, *, versions: Versions
 ) -> Document[Any]:
-    """Change the fields that ``changes`` was given.
+    """Change the fields that ``changes`` was given. There is no ``row_id`` where the statement knows the row.
 
     Raises:
         NotFound: the caller has no such row.
@@ -196,7 +199,7 @@ def removal(table: LiteralString) -> bytes:
     )
 
 
-async def remove(caller: Caller, statement: bytes, row_id: UUID, *, versions: Versions) -> None:
+async def remove(caller: AnyCaller, statement: bytes, row_id: UUID, *, versions: Versions) -> None:
     """Remove a row. Raises as ``update()`` does."""
     rows = await enter(caller).write(statement, id=row_id, versions=None if versions is None else list(versions))
     if not rows:
@@ -209,7 +212,7 @@ async def remove(caller: Caller, statement: bytes, row_id: UUID, *, versions: Ve
 # ---------------------------------------------------------------- read, and listed by key
 
 
-async def get(caller: Caller, statement: bytes, /, **params: Any) -> Document[Any]:
+async def get(caller: AnyCaller, statement: bytes, /, **params: Any) -> Document[Any]:
     """The one document of a statement that returns ``version, document``.
 
     Raises:

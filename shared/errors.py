@@ -2,8 +2,8 @@
 
     Problem
     ├── ValidationFailed, MalformedJson, BodyTooLarge, UnsupportedMediaType, ...   the request is not well formed
-    ├── Unauthorized ─ InvalidToken, SessionEnded, ReauthenticationRequired        who is calling?
-    ├── Forbidden ─ OriginNotAllowed                                               may they?
+    ├── Unauthorized ─ InvalidToken, SessionEnded, ReauthenticationRequired, ...   who is calling?
+    ├── Forbidden ─ InsufficientScope, SessionRequired, OriginNotAllowed           may they?
     ├── NotFound, MethodNotAllowed, Conflict ─ ..., StaleVersion                   the resource and its state
     ├── TooManyRequests ─ RateLimited, QuotaExceeded                               how often
     └── Unexpected, DatabaseUnavailable                                            our own fault
@@ -94,6 +94,7 @@ class InvalidToken(Unauthorized):
 
     code = "invalid_token"
     title = "The access token is not valid"
+    sqlstate = "JTP01"
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -106,6 +107,22 @@ class SessionEnded(InvalidToken):
     code = "session_ended"
     title = "The session has ended; sign in again"
     sqlstate = "28000"
+
+
+class TokenRevoked(InvalidToken):
+    """A personal access token that was good until somebody ended it."""
+
+    code = "token_revoked"
+    title = "The token was revoked; make another"
+    sqlstate = "JTP02"
+
+
+class TokenExpired(InvalidToken):
+    """Told to who holds the token only: nobody else can know it."""
+
+    code = "token_expired"
+    title = "The token has expired; make another"
+    sqlstate = "JTP03"
 
 
 class ReauthenticationRequired(Unauthorized):
@@ -125,6 +142,31 @@ class Forbidden(Problem):
     code = "forbidden"
     title = "Your role does not allow this"
     sqlstate = "JT403"
+
+
+class InsufficientScope(Problem):
+    """Carries ``scope``: the one that the personal access token would need (RFC 6750, section 3.1)."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "insufficient_scope"
+    title = "The token was not made for this"
+    sqlstate = "JTP04"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{self.facts["scope"]}"'}
+
+
+class SessionRequired(Problem):
+    """A personal access token was given where none is enough, whatever its scopes."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "session_required"
+    title = "Sign in to do this; no personal access token is enough"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 
 
 class OriginNotAllowed(Problem):

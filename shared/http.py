@@ -1,12 +1,15 @@
 """``@endpoint``: from an HTTP request to a typed handler, and from what it returns to an HTTP response.
 
     @app.route("api/applications", methods=["POST"])
-    @endpoint(member, status=201, location="/api/applications/{id}")
-    async def create_application(caller: Caller, body: ApplicationDraft, retry: Retry | None) -> Document[Application]:
+    @endpoint(scope("applications:write"), status=201, location="/api/applications/{id}")
+    async def create_application(
+        caller: AnyCaller, body: ApplicationDraft, retry: Retry | None
+    ) -> Document[Application]:
         \"""Write an application down.\"""
         return await applications.create_application(caller, body, retry=retry)
 
-A handler asks by name for what it needs: ``caller``, ``body`` (a Request model), ``query`` (a Query model), ``retry``
+A handler asks by name for what it needs: ``caller`` (a Caller, or AnyCaller where personal access tokens are taken
+too), ``body`` (a Request model), ``query`` (a Query model), ``retry``
 (the Idempotency-Key), ``versions`` (If-Match), ``call`` (the request's other facts), and the names in its path. What it
 declares is read once, at import, and a declaration that cannot work fails there.
 """
@@ -28,9 +31,9 @@ from uuid import UUID, uuid4
 import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
-from shared import db, errors, settings
+from shared import db, errors, settings, tokens
 from shared.access import Access, member
-from shared.db import Caller, Device
+from shared.db import AnyCaller, Caller, Device, TokenCaller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import Problem, ValidationFailed
 from shared.fields import Accepted
@@ -126,9 +129,12 @@ class Call:
 
         Raises:
             InvalidToken: there is one, and it is not good.
+            SessionRequired: it is a personal access token.
         """
         authorization = self.header("authorization")
-        return member.admit(authorization) if authorization else None
+        caller = member.admit(authorization) if authorization else None
+        assert not isinstance(caller, TokenCaller)
+        return caller
 
 
 @dataclass(frozen=True)
@@ -244,6 +250,15 @@ def endpoint(
 
 async def _answer(spec: Endpoint, call: Call, request: func.HttpRequest) -> Any:
     caller = spec.access.admit(call.header("authorization"))
+    try:
+        return await _answer_to(caller, spec, call, request)
+    except (errors.TokenRevoked, errors.InsufficientScope) as refusal:
+        if isinstance(caller, TokenCaller):  # the door refused, and undid whatever it might have written down
+            await tokens.note_refusal(caller, refusal, device=call.device)
+        raise
+
+
+async def _answer_to(caller: AnyCaller | None, spec: Endpoint, call: Call, request: func.HttpRequest) -> Any:
     try:
         arguments: dict[str, Any] = {}
         if "caller" in spec.takes:
@@ -475,7 +490,7 @@ def _matches(if_none_match: str | None, tag: str) -> bool:
 
 ALLOWED = "caller, body, query, retry, versions, call, and the names in the path"
 PATH_TYPES = (UUID, str)
-RULES = ("anyone", "member", 'role("admin")')
+RULES = ("anyone", "member", 'scope("applications:read")', 'role("admin")')
 
 
 def _declaration(
@@ -502,7 +517,7 @@ def _declaration(
         raise wrong("what it returns is not declared")
     known: dict[str, Any] = {"call": Call, "retry": Retry | None, "versions": Versions}
     if access.needs_caller:
-        known["caller"] = Caller
+        known["caller"] = AnyCaller if access.takes_tokens else Caller
     path: dict[str, type] = {}
     for name in inspect.signature(handler).parameters:
         hint = hints.get(name)

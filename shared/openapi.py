@@ -19,10 +19,14 @@ from shared.errors import Problem
 from shared.fields import Accepted
 from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Redirect, needs_body
 from shared.routes import App, Route
+from shared.security import personal_access_tokens
 from shared.sessions import SignedIn, SignedOut
+from shared.tokens import SCOPES
 
 Mode = Literal["validation", "serialization"]
 Schema = dict[str, Any]
+
+PATTERN = personal_access_tokens.PATTERN.pattern
 
 DESCRIPTION = f"""\
 The backend of a job hunt: accounts and sessions, job applications, and quotas.
@@ -35,6 +39,11 @@ JSON is snake_case, times are RFC 3339 in UTC, ids are UUIDs, and money is in mi
 be among those allowed. Where the account has a second factor, login answers `mfa_required` and a challenge, which
 `POST /api/auth/login/mfa` exchanges for tokens. Some operations ask for a proof of who is calling within the last ten
 minutes, which `POST /api/auth/reauthenticate` gives.
+
+**For a program of one's own**, `POST /api/tokens` makes a personal access token, which goes into the same header until
+it expires or is revoked. It may do what its scopes say: an operation that takes one lists the scheme `token` and the
+scope it needs, and a scope to act on something includes the one to read it. Everything else (passwords, sessions,
+tokens, administration) takes a session, and answers 403 `session_required` to a token. Tokens match `{PATTERN}`.
 
 **When something is refused**, the answer is a problem (RFC 9457): its `code` never changes, its `request_id` is that of
 `X-Request-Id`.
@@ -67,6 +76,7 @@ PROBLEM: Schema = {
 # The headers that problems come with, by the headers themselves being what their classes say.
 PROBLEM_HEADERS = {
     401: {"WWW-Authenticate": "Bearer; with `error` where a token was given (RFC 6750)."},
+    403: {"WWW-Authenticate": "Bearer, with `error` and the `scope` needed, for a personal access token (RFC 6750)."},
     405: {"Allow": "The methods this path has."},
     429: {
         "Retry-After": "Seconds until it is worth trying again, where waiting helps.",
@@ -117,6 +127,12 @@ def describe(routes: Iterable[Route]) -> Schema:
             "schemas": {"Problem": PROBLEM, **definitions.get("$defs", {})},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "jtp_",
+                    "description": _scopes(),
+                },
                 "cookie": {"type": "apiKey", "in": "cookie", "name": REFRESH_COOKIE},
             },
         },
@@ -128,6 +144,12 @@ def problems_of(endpoint: Endpoint) -> list[type[Problem]]:
     found: list[type[Problem]] = [errors.ValidationFailed, errors.Unexpected]
     if endpoint.access.needs_caller:
         found += [errors.Unauthorized, errors.InvalidToken, errors.SessionEnded]
+        if endpoint.access.takes_tokens:
+            found += [errors.TokenExpired, errors.TokenRevoked]
+        else:
+            found.append(errors.SessionRequired)
+    if endpoint.access.scope:
+        found.append(errors.InsufficientScope)
     if endpoint.access.is_fresh:
         found.append(errors.ReauthenticationRequired)
     if endpoint.access.role:
@@ -135,7 +157,7 @@ def problems_of(endpoint: Endpoint) -> list[type[Problem]]:
     if endpoint.access.needs_caller or endpoint.body:
         found.append(errors.DatabaseUnavailable)
     if "bearer" in endpoint.accepts:
-        found.append(errors.InvalidToken)
+        found += [errors.InvalidToken, errors.SessionRequired]
     if "cookie" in endpoint.accepts:
         found.append(errors.OriginNotAllowed)
     if endpoint.body:
@@ -189,9 +211,20 @@ def _whom(endpoint: Endpoint) -> str:
     sentences = []
     if endpoint.access.role:
         sentences.append(f"For the role `{endpoint.access.role}` only.")
+    if endpoint.access.scope:
+        sentences.append(f"In a session, or with a personal access token that has the scope `{endpoint.access.scope}`.")
+    elif endpoint.access.takes_tokens:
+        sentences.append("In a session, or with any personal access token.")
     if endpoint.access.is_fresh:
         sentences.append(f"For callers who proved who they are within the last {FRESH_SECONDS // 60} minutes.")
     return " ".join(sentences)
+
+
+def _scopes() -> str:
+    """What a personal access token may be allowed."""
+    return "\n".join(
+        ["A personal access token, with these scopes:", "", *(f"- `{name}`: {what}" for name, what in SCOPES.items())]
+    )
 
 
 def _tag(path: str) -> str:
@@ -202,6 +235,8 @@ def _tag(path: str) -> str:
 
 
 def _security(endpoint: Endpoint) -> list[Schema]:
+    if endpoint.access.takes_tokens:
+        return [{"bearer": []}, {"token": [endpoint.access.scope] if endpoint.access.scope else []}]
     if endpoint.access.needs_caller:
         return [{"bearer": []}]
     return [{}, *({name: []} for name in endpoint.accepts)] if endpoint.accepts else []

@@ -8,4 +8,4 @@ USER = columns(User, "users")
 
 GET_USER = statement("SELECT NULL::int, {user} FROM users", user=USER)
 GET_PROFILE = statement("SELECT version, {profile} FROM users", profile=columns(Profile, "users"))
-UPDATE_PROFILE = change("users", fields=ProfileChanges, shown=Profile)
+UPDATE_PROFILE = change("users", fields=ProfileChanges, shown=Profile, row="current_setting('app.user_id')::uuid")

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from shared import documents
 from shared.accounts import queries
 from shared.accounts.models import Profile, ProfileChanges, User
-from shared.db import Caller
+from shared.db import AnyCaller
 from shared.documents import Document, Versions
 from shared.errors import Problem
 
@@ -18,15 +18,15 @@ class LastWayIn(Problem):
     title = "Without it you could not sign in; set a password or add another way to sign in first"
 
 
-async def get_user(caller: Caller) -> User:
+async def get_user(caller: AnyCaller) -> User:
     """The caller, as the database knows it now."""
     document = await documents.get(caller, queries.GET_USER)
     return User.model_validate_json(document.json)
 
 
-async def get_profile(caller: Caller) -> Document[Profile]:
+async def get_profile(caller: AnyCaller) -> Document[Profile]:
     return await documents.get(caller, queries.GET_PROFILE)
 
 
-async def update_profile(caller: Caller, changes: ProfileChanges, *, versions: Versions) -> Document[Profile]:
-    return await documents.update(caller, queries.UPDATE_PROFILE, caller.user_id, changes, versions=versions)
+async def update_profile(caller: AnyCaller, changes: ProfileChanges, *, versions: Versions) -> Document[Profile]:
+    return await documents.update(caller, queries.UPDATE_PROFILE, None, changes, versions=versions)

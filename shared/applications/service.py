@@ -9,7 +9,7 @@ from psycopg.errors import CheckViolation, DataError
 from shared import db, documents
 from shared.applications import queries
 from shared.applications.models import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
-from shared.db import Caller
+from shared.db import AnyCaller
 from shared.documents import Cursor, Document, Page, Retry, Versions
 from shared.errors import ValidationFailed
 
@@ -19,7 +19,7 @@ CONSTRAINTS = {
 }
 
 
-async def list_applications(caller: Caller, query: ApplicationQuery) -> Page[Application]:
+async def list_applications(caller: AnyCaller, query: ApplicationQuery) -> Page[Application]:
     """One page, and where the next one starts: rows made or removed meanwhile are neither repeated nor skipped."""
     after = Cursor.read(query.cursor, sort=query.sort)
     try:
@@ -42,23 +42,25 @@ async def list_applications(caller: Caller, query: ApplicationQuery) -> Page[App
     return Page([document for document, _, _ in page], next_cursor)
 
 
-async def create_application(caller: Caller, draft: ApplicationDraft, *, retry: Retry | None) -> Document[Application]:
+async def create_application(
+    caller: AnyCaller, draft: ApplicationDraft, *, retry: Retry | None
+) -> Document[Application]:
     with _constraints_explained():
         return await documents.create(caller, queries.CREATE_APPLICATION, draft, retry=retry)
 
 
-async def get_application(caller: Caller, application_id: UUID) -> Document[Application]:
+async def get_application(caller: AnyCaller, application_id: UUID) -> Document[Application]:
     return await documents.get(caller, queries.GET_APPLICATION, id=application_id)
 
 
 async def update_application(
-    caller: Caller, application_id: UUID, changes: ApplicationChanges, *, versions: Versions
+    caller: AnyCaller, application_id: UUID, changes: ApplicationChanges, *, versions: Versions
 ) -> Document[Application]:
     with _constraints_explained():
         return await documents.update(caller, queries.UPDATE_APPLICATION, application_id, changes, versions=versions)
 
 
-async def delete_application(caller: Caller, application_id: UUID, *, versions: Versions) -> None:
+async def delete_application(caller: AnyCaller, application_id: UUID, *, versions: Versions) -> None:
     await documents.remove(caller, queries.DELETE_APPLICATION, application_id, versions=versions)
 
 

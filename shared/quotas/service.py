@@ -12,7 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from shared import db, documents
-from shared.db import Caller
+from shared.db import AnyCaller
 from shared.documents import Document
 from shared.errors import Problem
 from shared.quotas import queries
@@ -55,16 +55,16 @@ class ReservationSettled(Problem):
     sqlstate = "JTS09"
 
 
-async def list_quotas(caller: Caller) -> Document[Quotas]:
+async def list_quotas(caller: AnyCaller) -> Document[Quotas]:
     rows = await db.enter(caller).read(queries.LIST_QUOTAS)
     return Document(rows[0][0])
 
 
-async def get_quota(caller: Caller, metric: str) -> Document[Quota]:
+async def get_quota(caller: AnyCaller, metric: str) -> Document[Quota]:
     return await documents.get(caller, queries.GET_QUOTA, metric=metric)
 
 
-async def consume(caller: Caller, metric: str, request: Consumption) -> Document[Quota]:
+async def consume(caller: AnyCaller, metric: str, request: Consumption) -> Document[Quota]:
     """Use units now.
 
     Raises:
@@ -76,7 +76,7 @@ async def consume(caller: Caller, metric: str, request: Consumption) -> Document
     return Document(rows[0][0])
 
 
-async def reserve(caller: Caller, metric: str, request: ReservationRequest) -> Document[Reservation]:
+async def reserve(caller: AnyCaller, metric: str, request: ReservationRequest) -> Document[Reservation]:
     """Hold units for ``ttl_seconds``. Raises as ``consume()`` does."""
     rows = await db.enter(caller).write(
         queries.RESERVE, metric=metric, units=request.units, key=request.key, ttl=request.ttl_seconds
@@ -85,7 +85,7 @@ async def reserve(caller: Caller, metric: str, request: ReservationRequest) -> D
 
 
 async def settle(
-    caller: Caller, reservation_id: UUID, state: Literal["committed", "released"]
+    caller: AnyCaller, reservation_id: UUID, state: Literal["committed", "released"]
 ) -> Document[Reservation]:
     """Commit or release a reservation; doing the same again changes nothing.
 

@@ -98,13 +98,13 @@ class Status(Response):
 
 
 class Verification(Response):
-    """Who an access token speaks for, asked of the database: what another service needs to trust it."""
+    """Who a token speaks for, asked of the database: what another service needs to trust it."""
 
     valid: Literal[True] = True
     user: User
-    session_id: UUID
+    session_id: Annotated[UUID | None, Field(description="Null for a personal access token: it is in no session.")]
     expires_at: Moment
-    scopes: Annotated[list[str], Field(description='What it may do; `["*"]`: all that its user may.')]
+    scopes: Annotated[list[str], Field(description='What it may do; `["*"]`, in a session: all that its user may.')]
 
 
 class PublicKey(Response):

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from shared import accounts, db, limits, settings
 from shared.accounts import User
-from shared.db import Caller, Device, uuid7
+from shared.db import AnyCaller, Caller, Device, uuid7
 from shared.documents import Document
 from shared.errors import NotFound, Problem, RateLimited, Unauthorized
 from shared.limits import Bucket
@@ -309,12 +309,12 @@ async def revoke_session(caller: Caller, session_id: UUID) -> None:
         raise NotFound
 
 
-async def get_status(caller: Caller) -> Status:
+async def get_status(caller: AnyCaller) -> Status:
     return Status(user=await accounts.get_user(caller))
 
 
 async def verify(caller: Caller) -> Verification:
-    """What another service needs to know about the token it was shown."""
+    """What another service needs to know about the access token it was shown."""
     return Verification(
         user=await accounts.get_user(caller),
         session_id=caller.session_id,

@@ -83,6 +83,7 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
         [secrets.token_bytes(32), ada.id],
     )
+    assert ada.post("/api/tokens", {"name": "A script", "scopes": ["profile:read"]}).status_code == 201
     assert all(rows_of(sql, ada).values()), "a new table: give Ada a row in it, here"
     return ada
 
@@ -100,6 +101,7 @@ def as_tenant(sql: Sql) -> Callable[[Person], Any]:
     def transaction(person: Person) -> Iterator[Sql]:
         with sql.transaction(force_rollback=True):
             sql.execute("SELECT set_config('app.user_id', %s, true), set_config('app.role', 'user', true)", [person.id])
+            sql.execute("SELECT set_config('app.session_id', gen_random_uuid()::text, true)")
             sql.execute("SET LOCAL ROLE tenant")
             yield sql
 
@@ -268,7 +270,8 @@ def test_a_tenant_cannot_insert_a_row_for_somebody_else_into_any_table(
         insert = SQL("INSERT INTO {table} ({columns}) SELECT {columns} FROM jsonb_populate_record(NULL::{table}, %s)")
         statement = insert.format(table=Identifier(table), columns=SQL(", ").join(map(Identifier, columns or [owner])))
         # Ada's own row in everything but its key, so that nothing but whose it is speaks against it.
-        row = Jsonb(theirs[table][0] | {"id": str(uuid4()), owner: ada.id, "key": "k", "metric": "m", "place": 99})
+        fresh = {"id": str(uuid4()), "key": "k", "metric": "m", "place": 99, "digest": f"\\x{secrets.token_hex(32)}"}
+        row = Jsonb(theirs[table][0] | {owner: ada.id} | fresh)
         with as_tenant(bob), pytest.raises(errors.InsufficientPrivilege):
             attempt(sql, statement, [row])
         if columns:
@@ -324,6 +327,10 @@ def test_a_tenant_cannot_give_its_row_to_somebody_else(
         "UPDATE users SET disabled_at = NULL",
         "UPDATE sessions SET absolute_expires_at = 'infinity'",
         "UPDATE sessions SET generation = 1",
+        "SELECT digest FROM personal_access_tokens",
+        "UPDATE personal_access_tokens SET scopes = '{profile:write}'",
+        "UPDATE personal_access_tokens SET expires_at = 'infinity'",
+        "DELETE FROM personal_access_tokens",
         "UPDATE quota_limits SET units = NULL",
         "INSERT INTO users (email) VALUES ('somebody@example.com')",
         "INSERT INTO sessions (user_id, idle_expires_at, absolute_expires_at) SELECT id, now(), now() FROM users",

@@ -26,6 +26,7 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "finish_login": authenticator.second_step,
     "reauthenticate": lambda _: {"password": PASSWORD},
     "enable_totp": authenticator.confirmation,
+    "create_token": lambda _: {"name": "A script", "scopes": ["applications:read"]},
     "update_profile": lambda _: {"company": "Initech"},
     "create_application": lambda _: {"company": "Contoso", "position": "Engineer"},
     "update_application": lambda _: {"notes": "They called."},
@@ -46,6 +47,7 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "passkey_id": lambda person: str(ceremonies.new_passkey(person)[1]["id"]),
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
+    "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
 }
 
 

@@ -59,6 +59,7 @@ ENDPOINTS = [
     Endpoint("POST", "/api/auth/passkeys/login", {"credential": AUTHENTICATOR.get(OPTIONS)}, for_members=False),
     Endpoint("POST", "/api/auth/passkeys/register", {"credential": AUTHENTICATOR.create(OPTIONS)}),
     Endpoint("PATCH", "/api/auth/passkeys/{passkey_id}", None),
+    Endpoint("POST", "/api/tokens", {"name": "A script", "scopes": ["profile:read"]}),
     Endpoint("PATCH", "/api/profile", None),
     Endpoint("POST", "/api/applications", {"company": "Contoso", "position": "Engineer"}),
     Endpoint("PATCH", "/api/applications/{application_id}", None),

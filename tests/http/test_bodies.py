@@ -193,7 +193,7 @@ def test_a_value_of_another_type_is_refused(resident: Person, document: dict[str
         for value in ({}, {"x": 1}, [], [1], 0.5, -(10**400)):
             refused = endpoint.send_json(resident, endpoint.sound | {field: value})
             assert refused.status_code == 422, (field, value)
-            assert refused.json()["errors"][0]["field"].partition(".")[0] == field
+            assert refused.json()["errors"][0]["field"].partition(".")[0] == field  # or one of what it lists
 
 
 @every_endpoint

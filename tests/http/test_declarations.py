@@ -1,12 +1,13 @@
 """A declaration that cannot work fails where it stands, in words that show the one that does."""
 
+import re
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from shared.access import Access, anyone, member, role
-from shared.db import Caller
+from shared.access import Access, anyone, member, member_or_token, role, scope
+from shared.db import AnyCaller, Caller
 from shared.documents import Retry, Versions
 from shared.errors import NotFound
 from shared.fields import Query, Request, Response
@@ -71,6 +72,10 @@ async def rename_by_user(caller: UUID) -> None:
     """Rename a thing."""
 
 
+async def rename_by_token(caller: AnyCaller) -> None:
+    """Rename a thing."""
+
+
 async def rename_by_number(caller: Caller, thing_id: int) -> None:
     """Rename a thing."""
 
@@ -113,6 +118,9 @@ WRONG: list[tuple[Access, Any, str]] = [
     (member, rename_by_anything, "body must be a pydantic model"),
     (member, rename_asked, "query must be a pydantic model"),
     (member, rename_by_user, "caller must be declared as"),
+    (member, rename_by_token, "caller must be declared as"),
+    (scope("profile:write"), rename_thing, "caller must be declared as"),
+    (member_or_token, rename_thing, "caller must be declared as"),
     (anyone, rename_thing, "'caller' is none of"),
     (member, rename_by_number, "'thing_id' is none of"),
     (member, rename_unnamed, "'thing_id' is none of"),
@@ -136,15 +144,23 @@ def test_a_wrong_declaration_is_told_and_shown_the_right_one(access: Access, han
     assert message.endswith(RIGHT)
 
 
+RULE = re.escape('who may call it: @endpoint(anyone or member or scope("applications:read") or role("admin"))')
+
+
 @pytest.mark.parametrize("access", [None, "member", True, {"role": "admin"}, Access])
 def test_an_endpoint_says_who_may_call_it(access: Any) -> None:
-    with pytest.raises(TypeError, match=r'who may call it: @endpoint\(anyone or member or role\("admin"\)\)'):
+    with pytest.raises(TypeError, match=RULE):
         endpoint(access)(rename_thing)
 
 
 def test_there_is_no_default_for_who_may_call_it() -> None:
     with pytest.raises(TypeError, match="access"):
         endpoint()  # type: ignore[call-arg]
+
+
+def test_a_scope_that_there_is_not_is_a_wrong_declaration() -> None:
+    with pytest.raises(TypeError, match="there is no scope 'applications:raed', only applications:read, "):
+        scope("applications:raed")  # type: ignore[arg-type]
 
 
 def test_a_bare_endpoint_is_a_wrong_declaration_too() -> None:

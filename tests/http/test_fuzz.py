@@ -80,6 +80,7 @@ class Caller:
             "passkey_id": lambda: ceremonies.new_passkey(self._someone_with_room())[1]["id"],
             "reservation_id": self._reserve,
             "session_id": self._sign_in_elsewhere,
+            "token_id": self._make_token,
         }
         case.path_parameters.update({name: things[name]() for name in case.path_parameters})
         email = self._person.email if self._operation_id == "login" else f"{token_hex(8)}@example.com"
@@ -112,6 +113,9 @@ class Caller:
     def _reserve(self) -> str:
         metric = "/api/quotas/job_searches/reserve"
         return str(self._person.post(metric, {"key": token_hex(8)}).json()["id"])
+
+    def _make_token(self) -> str:
+        return str(self._person.post("/api/tokens", {"name": "A script", "scopes": ["profile:read"]}).json()["id"])
 
     def _sign_in(self) -> None:
         self._person.bear(self._person.post("/api/auth/login", self._credentials).json())

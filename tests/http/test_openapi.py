@@ -13,6 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from shared.applications.models import Sort
 from shared.routes import Route
+from shared.tokens import SCOPES
 from tests.conftest import Client
 
 Operation = dict[str, Any]
@@ -90,8 +91,11 @@ def test_every_operation_has_a_name_a_summary_and_a_tag(operations: dict[str, Op
 
 def test_every_operation_says_who_may_call_it(operations: dict[str, Operation], routes: list[Route]) -> None:
     for route in routes:
-        security = operations[route.name]["security"]
-        if route.endpoint.access.needs_caller:
+        security, access = operations[route.name]["security"], route.endpoint.access
+        if access.takes_tokens:
+            assert security == [{"bearer": []}, {"token": [access.scope] if access.scope else []}], route.name
+            assert f"`{access.scope}`" in operations[route.name]["description"] or not access.scope, route.name
+        elif access.needs_caller:
             assert security == [{"bearer": []}], route.name
         else:
             assert security in ([], [{}, {"cookie": []}], [{}, {"cookie": []}, {"bearer": []}]), route.name
@@ -99,10 +103,12 @@ def test_every_operation_says_who_may_call_it(operations: dict[str, Operation], 
             assert f"`{route.endpoint.access.role}`" in operations[route.name]["description"]
 
 
-def test_the_schemes_are_bearer_and_cookie(document: dict[str, Any]) -> None:
+def test_the_schemes_are_bearer_token_and_cookie(document: dict[str, Any]) -> None:
     schemes = document["components"]["securitySchemes"]
-    assert {name: scheme["type"] for name, scheme in schemes.items()} == {"bearer": "http", "cookie": "apiKey"}
-    assert schemes["bearer"]["scheme"] == "bearer"
+    kinds = {"bearer": "http", "token": "http", "cookie": "apiKey"}
+    assert {name: scheme["type"] for name, scheme in schemes.items()} == kinds
+    assert schemes["bearer"]["scheme"] == schemes["token"]["scheme"] == "bearer"
+    assert all(f"`{scope}`" in schemes["token"]["description"] for scope in SCOPES)
     assert (schemes["cookie"]["in"], schemes["cookie"]["name"]) == ("cookie", "__Host-jobtrail_refresh")
 
 
@@ -112,11 +118,15 @@ def test_every_operation_lists_its_problems(operations: dict[str, Operation], ro
         assert codes(operation, 500) == {"unexpected"}, route.name
         assert "validation_failed" in codes(operation, 422), route.name
         if spec.access.needs_caller:
-            assert codes(operation, 401) >= {"unauthorized", "invalid_token", "session_ended"}, route.name
-            assert ("reauthentication_required" in codes(operation, 401)) == spec.access.is_fresh, route.name
+            refusals = {"unauthorized", "invalid_token", "session_ended"}
+            refusals |= {"reauthentication_required"} if spec.access.is_fresh else set()
+            refusals |= {"token_expired", "token_revoked"} if spec.access.takes_tokens else set()
+            assert codes(operation, 401) >= refusals, route.name
+            assert ("session_required" in codes(operation, 403)) != spec.access.takes_tokens, route.name
+            assert ("insufficient_scope" in codes(operation, 403)) == bool(spec.access.scope), route.name
             assert "database_unavailable" in codes(operation, 503), route.name
         if spec.access.role:
-            assert codes(operation, 403) == {"forbidden"}, route.name
+            assert "forbidden" in codes(operation, 403), route.name
         if spec.body:
             assert codes(operation, 400) >= {"malformed_json"}, route.name
             assert codes(operation, 413) == {"body_too_large"}, route.name

@@ -88,6 +88,17 @@ TABLES = [
         "SELECT t.ctid FROM totp t JOIN users u ON u.id = t.user_id WHERE u.company = %(owner)s::text",
     ),
     Table(
+        "personal_access_tokens",
+        """
+        INSERT INTO personal_access_tokens (user_id, digest, name, scopes, expires_at, revoked_at)
+        SELECT %(owner)s, sha256(uuid_send(gen_random_uuid())), 'put here', '{profile:read}',
+               now() + make_interval(days => CASE n %% 2 WHEN 0 THEN 1 ELSE -30 END) - (n %% 2) * %(over)s,
+               CASE n %% 2 WHEN 0 THEN now() - interval '30 days' - %(over)s END
+        FROM generate_series(1, %(rows)s) AS n
+        """,
+        "SELECT ctid FROM personal_access_tokens WHERE user_id = %(owner)s",
+    ),
+    Table(
         "rate_limits",
         """
         INSERT INTO rate_limits (bucket, hits, reset_at)

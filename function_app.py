@@ -9,6 +9,7 @@ from shared import (
     applications,
     factors,
     health,
+    identities,
     mail,
     openapi,
     passkeys,
@@ -22,9 +23,10 @@ from shared.accounts import LastWayIn, Profile, ProfileChanges
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
-from shared.errors import IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
+from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
 from shared.health import Health, NotReady, Readiness
-from shared.http import AnyQuery, Call, Html, Json, endpoint
+from shared.http import OAUTH_COOKIE, AnyQuery, Call, Html, Json, endpoint
+from shared.identities import Arrival, Departure, Identity, LinkBegun
 from shared.passkeys import Passkey, Passkeys
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
@@ -279,6 +281,62 @@ async def rename_passkey(
 async def delete_passkey(caller: Caller, passkey_id: UUID, versions: Versions, call: Call) -> None:
     """Take a passkey away; never the last way into the account."""
     return await passkeys.remove(caller, passkey_id, versions=versions, device=call.device)
+
+
+# ---------------------------------------------------------------- Google, GitHub, Microsoft
+
+
+@app.route("api/auth/oauth/{provider}/start", methods=["GET"])
+@endpoint(anyone, raises=(RateLimited, DatabaseUnavailable))
+async def start_oauth(provider: str, query: identities.StartQuery, call: Call) -> Departure:
+    """Go to a provider to sign in there."""
+    return await identities.start(provider, query, browser=call.cookie(OAUTH_COOKIE), device=call.device)
+
+
+@app.route("api/auth/oauth/{provider}/callback", methods=["GET"])
+@endpoint(
+    anyone,
+    raises=(
+        identities.OAuthStateInvalid,
+        identities.OAuthDenied,
+        identities.OAuthFailed,
+        identities.ProviderUnavailable,
+        identities.OAuthEmailMissing,
+        identities.LinkRequired,
+        identities.IdentityTaken,
+        identities.ProviderLinked,
+        sessions.InvalidCredentials,
+        sessions.EmailNotVerified,
+        RateLimited,
+        DatabaseUnavailable,
+    ),
+)
+async def finish_oauth(
+    provider: str, query: identities.CallbackQuery, call: Call
+) -> SignedIn | SecondFactorRequired | Identity | Arrival:
+    """Come back from a provider, and be signed in or linked."""
+    return await identities.finish(provider, query, browser=call.cookie(OAUTH_COOKIE), device=call.device)
+
+
+@app.route("api/auth/identities", methods=["GET"])
+@endpoint(member)
+async def list_identities(caller: Caller) -> Document[identities.Identities]:
+    """List who the caller is at other providers."""
+    return await identities.list_identities(caller)
+
+
+@app.route("api/auth/identities/{provider}/link", methods=["POST"])
+@endpoint(fresh)
+async def link_identity(caller: Caller, provider: str, body: identities.LinkRequest, call: Call) -> LinkBegun:
+    """Begin to link a provider to the caller's account."""
+    return await identities.begin_linking(caller, provider, body, browser=call.cookie(OAUTH_COOKIE))
+
+
+@app.route("api/auth/identities/{provider}", methods=["DELETE"])
+@endpoint(fresh, raises=(identities.LastWayIn,))
+async def unlink_identity(caller: Caller, provider: str, call: Call) -> None:
+    """Forget who the caller is at a provider."""
+    return await identities.unlink(caller, provider, device=call.device)
 
 
 # ---------------------------------------------------------------- Personal access tokens

@@ -31,12 +31,13 @@ from uuid import UUID, uuid4
 import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
-from shared import db, errors, settings, tokens
+from shared import db, errors, identities, settings, tokens
 from shared.access import Access, member
 from shared.db import AnyCaller, Caller, Device, TokenCaller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import Problem, ValidationFailed
 from shared.fields import Accepted
+from shared.identities import Arrival, Authorization, Departure, LinkBegun
 from shared.security import device_cookies
 from shared.sessions import Presented, SignedIn, SignedOut, Tokens
 
@@ -50,6 +51,9 @@ MAX_KEY = 128
 
 REFRESH_COOKIE = "__Host-jobtrail_refresh"
 """The prefix makes browsers insist on Secure, Path=/ and no Domain: no other host can set or see it."""
+
+OAUTH_COOKIE = "__Host-jobtrail_oauth"
+"""Tells the browser that went to a provider from the one that comes back: nobody can make another finish theirs."""
 
 DEVICE_COOKIE = "__Host-jobtrail_device"
 """Says that somebody has signed in here before: see shared/security/device_cookies.py."""
@@ -296,7 +300,7 @@ def _query(model: type[BaseModel], url: str) -> BaseModel:
     pairs = parse_qsl(url.partition("?")[2], keep_blank_values=True)
     given: dict[str, str] = {}
     for name, value in pairs:
-        if name in given and model is not AnyQuery:
+        if name in given and (name in model.model_fields or model.model_config["extra"] != "ignore"):
             raise ValidationFailed.of(name[:100], "duplicate", "must be given once")
         given[name] = value
     try:
@@ -428,6 +432,16 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
             cookies += cookies_of(result)
             in_cookie = {"refresh_token"} if result.transport == "cookie" else None
             body = result.tokens.model_dump_json(exclude=in_cookie).encode()
+        case Departure():
+            status, headers["Location"] = 302, result.location
+            cookies.append(_oauth_cookie(result.browser))
+        case LinkBegun():
+            body = result.authorization.model_dump_json().encode()
+            cookies.append(_oauth_cookie(result.browser))
+        case Arrival():
+            status, headers["Location"] = 302, result.location
+            if result.signed_in:
+                cookies += cookies_of(result.signed_in)
         case BaseModel():
             body = result.model_dump_json().encode()
         case Raw():
@@ -464,6 +478,10 @@ def cookies_of(signed_in: SignedIn) -> list[str]:
         life = device_cookies.DAYS * device_cookies.DAY
         cookies.append(f"{DEVICE_COOKIE}={signed_in.device_cookie}; Max-Age={life}; {COOKIE_ATTRIBUTES}")
     return cookies
+
+
+def _oauth_cookie(browser: str) -> str:
+    return f"{OAUTH_COOKIE}={browser}; Max-Age={identities.LIFE}; {COOKIE_ATTRIBUTES}"
 
 
 def _refuse(call: Call, problem: Problem) -> func.HttpResponse:
@@ -562,7 +580,7 @@ def _alternatives(returns: Any) -> tuple[Any, ...]:
     return get_args(returns) if isinstance(returns, types.UnionType) else (returns,)
 
 
-STATUSES = {Accepted: 202, None: 204, types.NoneType: 204, SignedOut: 204, Redirect: 302}
+STATUSES = {Accepted: 202, None: 204, types.NoneType: 204, SignedOut: 204, Redirect: 302, Departure: 302, Arrival: 302}
 """Kinds of answers that say by themselves what they are answered with."""
 
 
@@ -573,6 +591,8 @@ def _answer_of(returns: Any, status: int) -> Answer:
         kind, model = get_origin(returns), get_args(returns)[0]
     elif returns is SignedIn:
         model = Tokens
+    elif returns is LinkBegun:
+        model = Authorization
     elif isinstance(returns, type) and issubclass(returns, BaseModel):
         model = returns
     return Answer(STATUSES.get(kind, status), kind, model)

@@ -18,6 +18,7 @@ from shared.documents import Document, Page
 from shared.errors import Problem
 from shared.fields import Accepted
 from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Redirect, needs_body
+from shared.identities import Arrival, Departure, LinkBegun
 from shared.routes import App, Route
 from shared.security import personal_access_tokens
 from shared.sessions import SignedIn, SignedOut
@@ -311,11 +312,13 @@ def _response(endpoint: Endpoint, answers: list[Answer], refs: Mapping[tuple[typ
         headers["ETag"] = "The version, for `If-Match` and `If-None-Match`."
     if endpoint.location:
         headers["Location"] = "Where what was made is."
-    if Redirect in kinds:
+    if kinds & {Redirect, Departure, Arrival}:
         headers["Location"] = "Where to go."
+    if kinds & {Departure, LinkBegun}:
+        headers["Set-Cookie"] = "What this browser is known by when it comes back from the provider."
     if "retry" in endpoint.takes:
         headers["Idempotency-Replayed"] = "`true`: this answer was given before."
-    if kinds & {SignedIn, SignedOut}:
+    if kinds & {SignedIn, SignedOut, Arrival}:
         headers["Set-Cookie"] = "The refresh cookie, when it travels that way; after a sign-in, the device cookie."
     description = "It was taken; nothing more is told." if kinds == {Accepted} else endpoint.summary
     response: Schema = {"description": description, "headers": _headers(headers)}

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import (
+    AfterValidator,
     AliasGenerator,
     BaseModel,
     BeforeValidator,
@@ -78,6 +79,22 @@ class NamedKey(BaseModel):
 NamedKeys = Annotated[tuple[NamedKey, ...], BeforeValidator(NamedKey.parse_all)]
 
 
+def _base_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_encrypted = parts.scheme == "https" or parts.hostname in ("127.0.0.1", "::1", "localhost")
+        sound = parts.scheme in ("https", "http") and is_encrypted and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        sound = False
+    if not sound or "?" in text or "#" in text or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be an address such as https://api.example.com; http only of this machine")
+    return text.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+"""What paths are appended to."""
+
+
 class Settings(BaseModel):
     """Every setting the app reads. The name in the environment is the field's in capitals; README.md has the table."""
 
@@ -143,6 +160,44 @@ class Settings(BaseModel):
     )
     passkey_begin_limit_address: LimitText = Field(
         Limit(hits=60, seconds=300), description="Sign-ins with a passkey begun from one address."
+    )
+    oauth_google_client_id: str | None = Field(
+        None, description="With the secret, turns signing in with Google on; from its Cloud console."
+    )
+    oauth_google_client_secret: SecretStr | None = Field(None, description="The secret that belongs to it.")
+    oauth_google_base_url: BaseUrl | None = Field(
+        None,
+        description="Stands in for `https://accounts.google.com`, `https://oauth2.googleapis.com` and "
+        "`https://www.googleapis.com`; for tests.",
+    )
+    oauth_github_client_id: str | None = Field(
+        None, description="With the secret, turns signing in with GitHub on; from the OAuth app's settings."
+    )
+    oauth_github_client_secret: SecretStr | None = Field(None, description="The secret that belongs to it.")
+    oauth_github_base_url: BaseUrl | None = Field(
+        None, description="Stands in for `https://github.com` and `https://api.github.com`; for tests."
+    )
+    oauth_microsoft_client_id: str | None = Field(
+        None, description="With the secret, turns signing in with Microsoft on; from the app registration in Entra."
+    )
+    oauth_microsoft_client_secret: SecretStr | None = Field(None, description="The secret that belongs to it.")
+    oauth_microsoft_base_url: BaseUrl | None = Field(
+        None, description="Stands in for `https://login.microsoftonline.com`; for tests."
+    )
+    oauth_microsoft_tenant: str = Field(
+        "common",
+        pattern=r"^(common|organizations|consumers|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
+        description="Whose Microsoft accounts may sign in: `common` (all), `organizations`, `consumers`, or a tenant's "
+        "id.",
+    )
+    oauth_callback_base_url: BaseUrl | None = Field(
+        None,
+        description="This API's public address, `https://api.example.com`: providers send browsers back to "
+        "`/api/auth/oauth/{provider}/callback` below it.",
+    )
+    oauth_limit_address: LimitText = Field(
+        Limit(hits=60, seconds=300),
+        description="Sign-ins with a provider begun, and as many finished, from one address.",
     )
     trusted_proxy_hops: int = Field(
         0,
@@ -274,6 +329,17 @@ class Settings(BaseModel):
         if domain not in (None, "localhost") and not re.fullmatch(rf"({label}\.)+[a-z]{label}", domain):
             raise ValueError("must be a domain such as example.com, in lower case, without scheme or port")
         return domain
+
+    @model_validator(mode="after")
+    def _whole_providers(self) -> Self:
+        for provider in ("GOOGLE", "GITHUB", "MICROSOFT"):
+            client = f"OAUTH_{provider}_CLIENT_ID", f"OAUTH_{provider}_CLIENT_SECRET"
+            given = [bool(getattr(self, name.lower())) for name in client]
+            if any(given) and not all(given):
+                raise ValueError(f"{client[0]} and {client[1]} must be set together")
+            if any(given) and self.oauth_callback_base_url is None:
+                raise ValueError(f"OAUTH_CALLBACK_BASE_URL must be set where {client[0]} is")
+        return self
 
     @model_validator(mode="after")
     def _sane(self) -> Self:

@@ -14,6 +14,7 @@ import pytest
 from local import host, postgres, serve
 from local.project import host_json
 from shared import migrations
+from tests.identities.provider import Provider
 
 PASSWORD = "correct horse battery staple"
 ORIGIN = "https://app.example.com"
@@ -50,7 +51,17 @@ def sql(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.fixture(scope="session")
-def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def oauth_provider() -> Iterator[Provider]:
+    """Google, GitHub and Microsoft, on this machine."""
+    provider = Provider()
+    yield provider
+    provider.stop()
+
+
+@pytest.fixture(scope="session")
+def environment(
+    database_url: str, oauth_provider: Provider, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """The settings the tests' app runs with. Each person has an address of its own, so limits do not mix."""
     settings = {
         "DATABASE_URL": database_url,
@@ -62,6 +73,7 @@ def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
         "APP_URL": APP_URL,
         "MAIL_DIRECTORY": str(tmp_path_factory.mktemp("mail")),
         "MAIL_AT_ONCE": "false",  # a delivery in the background would be among the round trips that are counted
+        **oauth_provider.settings,
     }
     os.environ.update(settings)
     return settings

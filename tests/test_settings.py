@@ -58,6 +58,14 @@ def test_a_missing_required_setting_is_named(environment: pytest.MonkeyPatch, na
         ("TRUSTED_PROXY_HOPS", "11"),
         ("PASSWORD_MIN_LENGTH", "7"),
         ("DATABASE_POOL_SIZE", "0"),
+        ("OAUTH_GOOGLE_CLIENT_ID", "an id without its secret"),
+        ("OAUTH_GITHUB_CLIENT_SECRET", "a secret without its id"),
+        ("OAUTH_MICROSOFT_TENANT", "contoso.example"),
+        ("OAUTH_GITHUB_BASE_URL", "http://github.example.com"),
+        ("OAUTH_CALLBACK_BASE_URL", "http://api.example.com"),
+        ("OAUTH_CALLBACK_BASE_URL", "api.example.com"),
+        ("OAUTH_CALLBACK_BASE_URL", "https://api.example.com/?a=b"),
+        ("OAUTH_CALLBACK_BASE_URL", "https://user@api.example.com"),
         ("APP_URL", "http://app.example.com"),
         ("APP_URL", "app.example.com"),
         ("APP_URL", "https://app.example.com?next="),
@@ -180,3 +188,15 @@ def test_secrets_do_not_show_when_settings_are_printed(environment: pytest.Monke
     shown = repr(settings.current())
     assert "hunter2" not in shown
     assert GOOD["JWT_SECRET"] not in shown
+
+
+@pytest.mark.parametrize("provider", ["GOOGLE", "GITHUB", "MICROSOFT"])
+def test_a_provider_needs_an_address_to_send_browsers_back_to(environment: pytest.MonkeyPatch, provider: str) -> None:
+    environment.setenv(f"OAUTH_{provider}_CLIENT_ID", "an id")
+    environment.setenv(f"OAUTH_{provider}_CLIENT_SECRET", "its secret")
+    with pytest.raises(SettingsError, match="OAUTH_CALLBACK_BASE_URL"):
+        settings.current()
+    environment.setenv("OAUTH_CALLBACK_BASE_URL", "https://api.example.com/")
+    settings.current.cache_clear()
+    assert settings.current().oauth_callback_base_url == "https://api.example.com"
+    assert "its secret" not in repr(settings.current())

@@ -1,6 +1,7 @@
 """Sessions: signing in, staying signed in, signing out."""
 
 from shared.sessions.models import (
+    Factor,
     JsonWebKeySet,
     JwtInfo,
     LoginRequest,
@@ -51,6 +52,7 @@ from shared.sessions.service import (
 __all__ = [
     "EmailNotVerified",
     "EmailTaken",
+    "Factor",
     "InvalidCredentials",
     "JsonWebKeySet",
     "JwtInfo",

@@ -84,6 +84,7 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         [secrets.token_bytes(32), ada.id],
     )
     assert ada.post("/api/tokens", {"name": "A script", "scopes": ["profile:read"]}).status_code == 201
+    walk.link(ada)
     assert all(rows_of(sql, ada).values()), "a new table: give Ada a row in it, here"
     return ada
 

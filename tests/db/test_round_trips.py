@@ -12,11 +12,15 @@ from shared.routes import Route
 from tests.conftest import PASSWORD, Client, Person
 from tests.db import walk
 from tests.db.wire import Wire, wire_to
+
+# What a call may cost when it succeeds. Only signing in asks twice: a password, or a signature, is verified in between.
+from tests.identities.provider import Provider, Reply
 from tests.passkeys import ceremonies
 from tests.passkeys.authenticator import Authenticator
 from tests.processes import AppProcess
 
-# What a call may cost when it succeeds. Only signing in asks twice: a password, or a signature, is verified in between.
+# What a call may cost when it succeeds. Login asks twice, since the password is verified in
+# between, and who comes back from a provider, since that is asked in between.
 BUDGETS = {
     "get_health": 0,
     "get_readiness": 1,
@@ -50,6 +54,11 @@ BUDGETS = {
     "enable_totp": 2,
     "disable_totp": 1,
     "replace_recovery_codes": 1,
+    "start_oauth": 1,
+    "finish_oauth": 2,
+    "list_identities": 1,
+    "link_identity": 1,
+    "unlink_identity": 1,
     "get_profile": 1,
     "update_profile": 1,
     "list_applications": 1,
@@ -135,6 +144,19 @@ def test_a_new_connection_asks_nothing_of_its_own(
     assert [meter.cost(same_person.get, "/api/profile", status=200) for _ in range(5)] == [1] * 5
     assert wire.connections == 1
     same_person.close()
+
+
+def test_who_comes_back_from_a_provider_costs_one_if_it_began_nothing_and_two_if_it_is_refused(
+    meter: Meter, oauth_provider: Provider
+) -> None:
+    stranger = Person(meter.url)
+    callback = "/api/auth/oauth/google/callback"
+    assert meter.cost(stranger.get, f"{callback}?code=a&state=b", status=400) == 0, "no cookie"
+    way = callback + walk.person_at_a_provider(stranger, stranger.get("/api/auth/oauth/google/start"))
+    assert meter.cost(stranger.get, f"{callback}?code=a&state=b", status=400) == 1
+    with oauth_provider.answering(token=Reply(b"{}", 500)):
+        assert meter.cost(stranger.get, way, status=503) == 2
+    stranger.close()
 
 
 def test_a_forged_access_token_costs_nothing_anywhere(meter: Meter, somebody: Person, routes: list[Route]) -> None:

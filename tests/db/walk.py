@@ -9,9 +9,11 @@ from uuid import UUID
 from shared.routes import Route
 from tests.conftest import PASSWORD, Person
 from tests.factors import authenticator
+from tests.identities.provider import Account, Provider
 from tests.passkeys import ceremonies
 
 METRIC = "job_searches"
+PROVIDER = "google"
 
 BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "register": lambda _: {"email": f"{secrets.token_hex(8)}@example.com", "password": PASSWORD},
@@ -32,6 +34,7 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "update_application": lambda _: {"notes": "They called."},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
+    "link_identity": lambda _: {},
 }
 
 # What has to be so before a route can succeed, where that is not a thing that its path names.
@@ -48,6 +51,12 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
     "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
+}
+
+# What has to have happened, and the query by which the call then goes on.
+QUERIES: dict[str, Callable[[Person], str]] = {
+    "finish_oauth": lambda person: person_at_a_provider(person, person.get(f"/api/auth/oauth/{PROVIDER}/start")),
+    "unlink_identity": lambda person: link(person),
 }
 
 
@@ -72,10 +81,13 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
     if names is None and route.name in PREPARATIONS:
         PREPARATIONS[route.name](owner)
     path = route.path.replace("{metric}", METRIC)
+    path = route.path.replace("{metric}", METRIC).replace("{provider}", PROVIDER)
     for name in things_named_by(route):
         path = path.replace(f"{{{name}}}", names(name) if names else THINGS[name](owner))
     assert "{" not in path, f"{route.name}: walk.py has nothing to put into {path}"
     assert (route.endpoint.body is None) == (route.name not in BODIES), f"{route.name}: walk.py lacks a body for it"
+    if not names and route.name in QUERIES:
+        path += QUERIES[route.name](owner)
     return Visit(route, path, BODIES[route.name](owner) if route.name in BODIES else None)
 
 
@@ -96,3 +108,18 @@ def other_session(person: Person) -> str:
     assert answer.status_code == 200, answer.text
     sessions = person.get("/api/auth/sessions").json()["items"]
     return str(next(session["id"] for session in sessions if session["device_name"] == "phone"))
+
+
+def person_at_a_provider(person: Person, departure: Any) -> str:
+    """Follow the browser to the provider and consent: gives the query that it comes back with, its cookie in hand."""
+    location = departure.headers.get("location") or departure.json()["authorization_url"]
+    person.headers["Cookie"] = departure.headers["set-cookie"].partition(";")[0]
+    return "?" + Provider.at(location).authorize(location, Account()).partition("?")[2]
+
+
+def link(person: Person) -> str:
+    """Link the person to somebody at a provider."""
+    query = person_at_a_provider(person, person.post(f"/api/auth/identities/{PROVIDER}/link", {}))
+    answer = person.get(f"/api/auth/oauth/{PROVIDER}/callback{query}")
+    assert answer.status_code == 200, answer.text
+    return ""

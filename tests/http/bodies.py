@@ -35,7 +35,7 @@ class Endpoint:
 
     @property
     def _place(self) -> str:
-        return self.path.format(application_id=ANY_ID, passkey_id=ANY_ID, metric="exports")
+        return self.path.format(application_id=ANY_ID, passkey_id=ANY_ID, metric="exports", provider="google")
 
     def send(self, client: Client, content: bytes, media_type: str = "application/json") -> httpx.Response:
         return client(
@@ -60,6 +60,7 @@ ENDPOINTS = [
     Endpoint("POST", "/api/auth/passkeys/register", {"credential": AUTHENTICATOR.create(OPTIONS)}),
     Endpoint("PATCH", "/api/auth/passkeys/{passkey_id}", None),
     Endpoint("POST", "/api/tokens", {"name": "A script", "scopes": ["profile:read"]}),
+    Endpoint("POST", "/api/auth/identities/{provider}/link", None),
     Endpoint("PATCH", "/api/profile", None),
     Endpoint("POST", "/api/applications", {"company": "Contoso", "position": "Engineer"}),
     Endpoint("PATCH", "/api/applications/{application_id}", None),

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from secrets import token_hex
 from typing import Any
+from urllib.parse import parse_qsl
 
 import hypothesis
 import psycopg
@@ -78,11 +79,15 @@ class Caller:
             "application_id": lambda: self._person.create_application()["id"],
             "metric": lambda: "resume_uploads",
             "passkey_id": lambda: ceremonies.new_passkey(self._someone_with_room())[1]["id"],
+            "provider": lambda: walk.PROVIDER,
             "reservation_id": self._reserve,
             "session_id": self._sign_in_elsewhere,
             "token_id": self._make_token,
         }
         case.path_parameters.update({name: things[name]() for name in case.path_parameters})
+        if self._operation_id in walk.QUERIES:
+            query = walk.QUERIES[self._operation_id](self._person)
+            case.query.update(parse_qsl(query.removeprefix("?")))
         email = self._person.email if self._operation_id == "login" else f"{token_hex(8)}@example.com"
         if self._operation_id in walk.PREPARATIONS:
             walk.PREPARATIONS[self._operation_id](self._person)
@@ -173,7 +178,7 @@ def test_what_is_allowed_is_answered_as_described(
         caller = Caller(operation_id, new_person, sql)
         with subtests.test(operation_id):
             fuzz(operation, caller, GenerationMode.POSITIVE)
-            assert any(status < 300 for status in caller.statuses), f"never let in: {caller.statuses}"
+            assert any(status < 400 for status in caller.statuses), f"never let in: {caller.statuses}"
 
 
 def test_what_is_forbidden_is_refused_as_described(

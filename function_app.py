@@ -14,6 +14,7 @@ from shared import (
     openapi,
     passkeys,
     quotas,
+    recovery,
     retention,
     sessions,
     tokens,
@@ -24,6 +25,7 @@ from shared.applications import Application, ApplicationChanges, ApplicationDraf
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
+from shared.fields import Accepted
 from shared.health import Health, NotReady, Readiness
 from shared.http import OAUTH_COOKIE, AnyQuery, Call, Html, Json, endpoint
 from shared.identities import Arrival, Departure, Identity, LinkBegun
@@ -71,9 +73,12 @@ async def get_reference() -> Html:
 
 
 @app.route("api/auth/register", methods=["POST"])
-@endpoint(anyone, status=201, raises=(sessions.EmailTaken, Overloaded))
-async def register(body: sessions.RegisterRequest, call: Call) -> SignedIn:
-    """Make an account and sign it in."""
+@endpoint(anyone, status=201, raises=(sessions.EmailTaken, RateLimited, Overloaded))
+async def register(body: sessions.RegisterRequest, call: Call) -> SignedIn | Accepted:
+    """Make an account and sign it in.
+
+    Where addresses must be verified first, the answer is 202 whether or not the address is taken, and mail says more.
+    """
     return await sessions.register(body, device=call.device)
 
 
@@ -121,6 +126,54 @@ async def list_sessions(caller: Caller) -> Document[sessions.Sessions]:
 async def revoke_session(caller: Caller, session_id: UUID) -> None:
     """End the session of one device."""
     return await sessions.revoke_session(caller, session_id)
+
+
+# ---------------------------------------------------------------- Addresses and passwords
+
+
+@app.route("api/auth/verify-email", methods=["POST"])
+@endpoint(anyone, raises=(recovery.TokenInvalid, sessions.EmailTaken, RateLimited))
+async def verify_email(body: recovery.VerifyEmailRequest, call: Call) -> None:
+    """Prove an address by the token that was sent to it.
+
+    The token of a change of address makes that change.
+    """
+    return await recovery.verify_email(body, device=call.device)
+
+
+@app.route("api/auth/verify-email/resend", methods=["POST"])
+@endpoint(member, raises=(RateLimited,))
+async def resend_verification(caller: Caller, call: Call) -> Accepted:
+    """Send the link that verifies the caller's address again."""
+    return await recovery.resend_verification(caller, device=call.device)
+
+
+@app.route("api/auth/forgot-password", methods=["POST"])
+@endpoint(anyone, raises=(RateLimited,))
+async def forgot_password(body: recovery.ForgotPasswordRequest, call: Call) -> Accepted:
+    """Send a link that sets a new password."""
+    return await recovery.forgot_password(body, device=call.device)
+
+
+@app.route("api/auth/reset-password", methods=["POST"])
+@endpoint(anyone, raises=(recovery.TokenInvalid, RateLimited, Overloaded))
+async def reset_password(body: recovery.ResetPasswordRequest, call: Call) -> None:
+    """Set a new password by a token, and end every session."""
+    return await recovery.reset_password(body, device=call.device)
+
+
+@app.route("api/auth/change-password", methods=["POST"])
+@endpoint(fresh, raises=(sessions.InvalidCredentials, RateLimited, Overloaded))
+async def change_password(caller: Caller, body: recovery.ChangePasswordRequest, call: Call) -> None:
+    """Change the caller's password, and end every other session."""
+    return await recovery.change_password(caller, body, device=call.device)
+
+
+@app.route("api/auth/change-email", methods=["POST"])
+@endpoint(fresh, raises=(RateLimited,))
+async def change_email(caller: Caller, body: recovery.ChangeEmailRequest, call: Call) -> Accepted:
+    """Ask for another address, which takes effect when that one is proved."""
+    return await recovery.change_email(caller, body, device=call.device)
 
 
 # ---------------------------------------------------------------- What a token says

@@ -199,6 +199,24 @@ class Settings(BaseModel):
         Limit(hits=60, seconds=300),
         description="Sign-ins with a provider begun, and as many finished, from one address.",
     )
+    register_limit_address: LimitText = Field(
+        Limit(hits=100, seconds=300), description="Registrations from one address."
+    )
+    verification_limit_account: LimitText = Field(
+        Limit(hits=3, seconds=21_600), description="Links to verify an address that one account may ask for."
+    )
+    reset_limit_account: LimitText = Field(
+        Limit(hits=5, seconds=86_400), description="Password resets asked for one account, whether or not there is one."
+    )
+    reset_limit_address: LimitText = Field(
+        Limit(hits=30, seconds=300), description="Password resets asked for from one address."
+    )
+    redemption_limit_address: LimitText = Field(
+        Limit(hits=30, seconds=300), description="Tokens from mail presented from one address."
+    )
+    change_email_limit_account: LimitText = Field(
+        Limit(hits=5, seconds=86_400), description="Changes of address that one account may ask for."
+    )
     trusted_proxy_hops: int = Field(
         0,
         ge=0,

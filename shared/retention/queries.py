@@ -39,6 +39,7 @@ PURGES: dict[str, bytes] = {
         "id",
         "settled_at <= now() - CASE state WHEN 'sent' THEN interval '30 days' ELSE interval '90 days' END",
     ),
+    "one_time_tokens": _bite("one_time_tokens", "digest", "expires_at <= now()"),
     "challenges": _bite("challenges", "digest", "expires_at <= now()"),
     # A setup that was never confirmed can be, for an hour.
     "totp": _bite("totp", "user_id", "enabled_at IS NULL AND offered_at <= now() - interval '1 hour'"),

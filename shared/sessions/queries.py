@@ -6,7 +6,7 @@ REGISTER = statement(
     """
     SELECT session_id, refresh_seconds, authenticated_at, owner::text
     FROM register_user(%(user_id)s, %(email)s, %(password_hash)s, %(first_name)s, %(last_name)s, %(company)s,
-                       %(idle_days)s, %(absolute_days)s)
+                       %(token_digest)s, %(mail_sealed)s, %(needs_verified)s, %(idle_days)s, %(absolute_days)s)
     WHERE session_id IS NOT NULL
     """
 )

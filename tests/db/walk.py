@@ -1,12 +1,16 @@
 """One call for every declared route, as somebody who may make it would: what the tests that walk the app send."""
 
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from shared.routes import Route
+from shared.security import one_time_tokens
 from tests.conftest import PASSWORD, Person
 from tests.factors import authenticator
 from tests.identities.provider import Account, Provider
@@ -14,6 +18,7 @@ from tests.passkeys import ceremonies
 
 METRIC = "job_searches"
 PROVIDER = "google"
+NEW_PASSWORD = "seven slow green glaciers"
 
 BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "register": lambda _: {"email": f"{secrets.token_hex(8)}@example.com", "password": PASSWORD},
@@ -29,6 +34,11 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "reauthenticate": lambda _: {"password": PASSWORD},
     "enable_totp": authenticator.confirmation,
     "create_token": lambda _: {"name": "A script", "scopes": ["applications:read"]},
+    "verify_email": lambda person: {"token": sent(person, "verify_email")},
+    "forgot_password": lambda person: {"email": person.email},
+    "reset_password": lambda person: {"token": sent(person, "reset_password"), "password": NEW_PASSWORD},
+    "change_password": lambda _: {"current_password": PASSWORD, "new_password": NEW_PASSWORD},
+    "change_email": lambda _: {"email": f"{secrets.token_hex(8)}@example.com"},
     "update_profile": lambda _: {"company": "Initech"},
     "create_application": lambda _: {"company": "Contoso", "position": "Engineer"},
     "update_application": lambda _: {"notes": "They called."},
@@ -100,6 +110,17 @@ def made(person: Person, path: str, route: str) -> Any:
     answer = person.post(path, BODIES[route](person))
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def sent(person: Person, purpose: str) -> str:
+    """A token as a mail to the person would bring it."""
+    token = one_time_tokens.issue()
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as sql:
+        sql.execute(
+            "INSERT INTO one_time_tokens (digest, user_id, purpose, email) VALUES (%s, %s, %s, %s)",
+            [one_time_tokens.digest(token), person.id, purpose, person.email],
+        )
+    return token
 
 
 def other_session(person: Person) -> str:

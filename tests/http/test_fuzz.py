@@ -44,8 +44,11 @@ SETTINGS = hypothesis.settings(
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-ENDING_SESSIONS = ("logout", "logout_all")
-"""Operations after which their caller is nobody: each call is somebody else's."""
+ENDING_SESSIONS = ("logout", "logout_all", "change_password", "change_email")
+"""Operations after which their caller is nobody, or may not do so again: each call is somebody else's."""
+
+BY_MAIL_OR_PASSWORD = ("verify_email", "reset_password", "change_password")
+"""Operations that succeed only with what nobody could make up."""
 
 
 class Caller:
@@ -104,6 +107,8 @@ class Caller:
             credentials[self._operation_id] = ceremonies.registration(self._someone_with_room())
         if self._operation_id == "login_with_passkey":
             credentials[self._operation_id] = ceremonies.assertion(self._someone_with_room())
+        if self._operation_id in BY_MAIL_OR_PASSWORD:
+            credentials[self._operation_id] = walk.BODIES[self._operation_id](self._person)
         if self._operation_id in credentials:
             made_up: dict[str, Any] = case.body if isinstance(case.body, dict) else {}
             case.body = made_up | credentials[self._operation_id]

@@ -27,6 +27,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from local.project import ROOT
 from shared import connections, db, mail, settings
 from shared.mail import Delivery, Message, senders
+from tests.conftest import Person
 from tests.processes import free_port
 
 Sql = psycopg.Connection[Any]
@@ -49,6 +50,18 @@ def outbox(sql: Sql) -> Iterator[Callable[[], list[Row]]]:
         row for (row,) in sql.execute("SELECT to_jsonb(o) FROM mail_outbox o ORDER BY created_at, id").fetchall()
     ]
     sql.execute("DELETE FROM mail_outbox")
+
+
+@pytest.fixture
+def new_person(new_person: Callable[..., Person], sql: Sql) -> Callable[..., Person]:
+    """Makes people whose registration has left no message."""
+
+    def make(*where: str, **fields: Any) -> Person:
+        person = new_person(*where, **fields)
+        sql.execute("DELETE FROM mail_outbox WHERE user_id = %s", [person.id])
+        return person
+
+    return make
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ TABLES = [
         FROM generate_series(1, %(rows)s) AS n,
              LATERAL (SELECT CASE n %% 2 WHEN 0 THEN 'sent' ELSE 'dead' END AS state) AS made
         """,
-        "SELECT ctid FROM mail_outbox WHERE user_id = %(owner)s",
+        "SELECT ctid FROM mail_outbox WHERE user_id = %(owner)s AND recipient = 'ada@example.com'",
     ),
     Table(
         "challenges",
@@ -97,6 +97,15 @@ TABLES = [
         FROM generate_series(1, %(rows)s) AS n
         """,
         "SELECT ctid FROM personal_access_tokens WHERE user_id = %(owner)s",
+    ),
+    Table(
+        "one_time_tokens",
+        """
+        INSERT INTO one_time_tokens (digest, user_id, purpose, email, expires_at)
+        SELECT uuid_send(gen_random_uuid()), %(owner)s, 'verify_email', 'ada@example.com', now() - %(over)s
+        FROM generate_series(1, %(rows)s)
+        """,
+        "SELECT ctid FROM one_time_tokens WHERE user_id = %(owner)s AND email = 'ada@example.com'",
     ),
     Table(
         "rate_limits",

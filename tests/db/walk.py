@@ -49,6 +49,7 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
 
 NEWCOMERS = {"resend_verification"}
 """Routes that succeed for those only who are no administrators, and whose address nobody has proved yet."""
+
 # What has to be so before a route can succeed, where that is not a thing that its path names.
 PREPARATIONS: dict[str, Callable[[Person], object]] = {
     "offer_totp": ceremonies.verify_address,
@@ -92,7 +93,6 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
     """The call of ``route`` that ``owner`` may make; ``names`` gives other ids than those of the owner's things."""
     if names is None and route.name in PREPARATIONS:
         PREPARATIONS[route.name](owner)
-    path = route.path.replace("{metric}", METRIC)
     path = route.path.replace("{metric}", METRIC).replace("{provider}", PROVIDER)
     for name in things_named_by(route):
         path = path.replace(f"{{{name}}}", names(name) if names else THINGS[name](owner))

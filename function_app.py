@@ -7,6 +7,7 @@ import azure.functions as func
 from shared import (
     accounts,
     applications,
+    factors,
     health,
     identities,
     mail,
@@ -204,6 +205,78 @@ async def get_jwt_info(caller: Caller) -> sessions.JwtInfo:
 async def get_jwks() -> sessions.JsonWebKeySet:
     """Publish the keys that verify access tokens."""
     return await sessions.get_jwks()
+
+
+# ---------------------------------------------------------------- Second factors
+
+
+@app.route("api/auth/login/mfa", methods=["POST"])
+@endpoint(
+    anyone,
+    raises=(
+        passkeys.ChallengeInvalid,
+        passkeys.PasskeyInvalid,
+        factors.SecondFactorInvalid,
+        sessions.InvalidCredentials,
+        sessions.EmailNotVerified,
+        RateLimited,
+    ),
+)
+async def finish_login(body: factors.SecondStep, call: Call) -> SignedIn:
+    """Finish a sign-in with a second factor."""
+    return await factors.finish_sign_in(body, device=call.device)
+
+
+@app.route("api/auth/reauthenticate", methods=["POST"])
+@endpoint(
+    member,
+    raises=(
+        sessions.InvalidCredentials,
+        passkeys.PasskeyInvalid,
+        factors.SecondFactorInvalid,
+        factors.SecondFactorNeeded,
+        RateLimited,
+        Overloaded,
+    ),
+)
+async def reauthenticate(caller: Caller, body: factors.Proof, call: Call) -> factors.FreshToken:
+    """Prove anew who one is, and get an access token that says so."""
+    return await factors.reauthenticate(caller, body, device=call.device)
+
+
+@app.route("api/auth/mfa", methods=["GET"])
+@endpoint(member)
+async def get_factors(caller: Caller) -> Document[factors.Factors]:
+    """Tell which second factors are on."""
+    return await factors.get_factors(caller)
+
+
+@app.route("api/auth/mfa/totp", methods=["POST"])
+@endpoint(fresh, raises=(sessions.EmailNotVerified,))
+async def offer_totp(caller: Caller, call: Call) -> factors.TotpSetup:
+    """Begin to set up an authenticator app."""
+    return await factors.offer_totp(caller, device=call.device)
+
+
+@app.route("api/auth/mfa/totp/confirm", methods=["POST"])
+@endpoint(fresh, raises=(factors.TotpNotOffered,))
+async def enable_totp(caller: Caller, body: factors.Confirmation, call: Call) -> factors.RecoveryCodes:
+    """Turn the authenticator app on, by a code it shows."""
+    return await factors.enable_totp(caller, body, device=call.device)
+
+
+@app.route("api/auth/mfa/totp", methods=["DELETE"])
+@endpoint(fresh, raises=(NotFound,))
+async def disable_totp(caller: Caller, call: Call) -> None:
+    """Turn the authenticator app off, and its recovery codes."""
+    return await factors.disable_totp(caller, device=call.device)
+
+
+@app.route("api/auth/mfa/recovery-codes", methods=["POST"])
+@endpoint(fresh, raises=(factors.TotpNotEnabled,))
+async def replace_recovery_codes(caller: Caller, call: Call) -> factors.RecoveryCodes:
+    """Replace the recovery codes by a new set."""
+    return await factors.replace_recovery_codes(caller, device=call.device)
 
 
 # ---------------------------------------------------------------- Passkeys

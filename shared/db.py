@@ -67,13 +67,13 @@ class Guard:
 class Door:
     """A way into the database: a list of guards, and whatever statement they let through."""
 
-    __slots__ = ("_guards",)
+    __slots__ = ("guards",)
 
     def __init__(self, *guards: Guard) -> None:
-        self._guards = guards
+        self.guards = guards
 
     def guarded_by(self, *guards: Guard) -> "Door":
-        return Door(*self._guards, *guards)
+        return Door(*self.guards, *guards)
 
     @overload
     async def read(self, statement: bytes, /, *, row: Callable[..., Row], **params: Any) -> list[Row]: ...
@@ -97,9 +97,9 @@ class Door:
     async def _run(
         self, statement: bytes, params: dict[str, Any], row: Callable[..., Any] | None, *, repeatable: bool
     ) -> list[Any]:
-        for guard in self._guards:
+        for guard in self.guards:
             params.update(guard.params)
-        batch = _batch(tuple(guard.statement for guard in self._guards), statement)
+        batch = _batch(tuple(guard.statement for guard in self.guards), statement)
         return await pool().run(batch, params, row, repeatable=repeatable)
 
 

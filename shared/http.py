@@ -568,8 +568,12 @@ def _declaration(
 
 
 def needs_body(model: type[BaseModel]) -> bool:
-    """Whether a request must have a body: not if every field of it may be left out."""
-    return any(info.is_required() for info in model.model_fields.values())
+    """Whether a request must have a body: not if an empty object is one."""
+    try:
+        model.model_validate_json(b"{}")
+    except ValidationError:
+        return True
+    return False
 
 
 def _alternatives(returns: Any) -> tuple[Any, ...]:

@@ -37,7 +37,9 @@ JSON is snake_case, times are RFC 3339 in UTC, ids are UUIDs, and money is in mi
 **Signing in.** `POST /api/auth/register` or `/api/auth/login` gives an access token, good for minutes, which goes into
 `Authorization: Bearer`; and a refresh token, which `POST /api/auth/refresh` exchanges for the next pair, once. With
 `"transport": "cookie"` the refresh token travels in the cookie `{REFRESH_COOKIE}` instead, and the page's origin must
-be among those allowed.
+be among those allowed. Where the account has a second factor, login answers `mfa_required` and a challenge, which
+`POST /api/auth/login/mfa` exchanges for tokens. Some operations ask for a proof of who is calling within the last ten
+minutes, which `POST /api/auth/reauthenticate` gives.
 
 **For a program of one's own**, `POST /api/tokens` makes a personal access token, which goes into the same header until
 it expires or is revoked. It may do what its scopes say: an operation that takes one lists the scheme `token` and the

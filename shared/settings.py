@@ -142,6 +142,11 @@ class Settings(BaseModel):
     )
     login_limit_total: LimitText = Field(Limit(hits=1000, seconds=300), description="Failed logins altogether.")
     refresh_limit_session: LimitText = Field(Limit(hits=300, seconds=300), description="Refreshes of one session.")
+    second_factor_limit_short: LimitText = Field(
+        Limit(hits=5, seconds=300), description="Wrong codes of a second factor for one account, shortly."
+    )
+    second_factor_limit_hour: LimitText = Field(Limit(hits=20, seconds=3600), description="The same, in an hour.")
+    second_factor_limit_day: LimitText = Field(Limit(hits=50, seconds=86_400), description="The same, in a day.")
     passkey_rp_id: str | None = Field(
         None,
         description="The domain passkeys belong to, with all that is under it: `example.com`. Whoever changes it loses "
@@ -284,14 +289,6 @@ class Settings(BaseModel):
                 raise ValueError("must be origins such as https://app.example.com, without a path or a wildcard")
         return origins
 
-    @field_validator("passkey_rp_id")
-    @classmethod
-    def _domain(cls, domain: str | None) -> str | None:
-        label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-        if domain not in (None, "localhost") and not re.fullmatch(rf"({label}\.)+[a-z]{label}", domain):
-            raise ValueError("must be a domain such as example.com, in lower case, without scheme or port")
-        return domain
-
     @field_validator("breached_passwords_url")
     @classmethod
     def _private(cls, url: str | None) -> str | None:
@@ -342,6 +339,14 @@ class Settings(BaseModel):
         if options == [("starttls", "no")] and not _is_local(parts):
             raise ValueError("may have starttls=no on this machine only: mail holds secrets")
         return url
+
+    @field_validator("passkey_rp_id")
+    @classmethod
+    def _domain(cls, domain: str | None) -> str | None:
+        label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+        if domain not in (None, "localhost") and not re.fullmatch(rf"({label}\.)+[a-z]{label}", domain):
+            raise ValueError("must be a domain such as example.com, in lower case, without scheme or port")
+        return domain
 
     @model_validator(mode="after")
     def _whole_providers(self) -> Self:

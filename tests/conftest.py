@@ -18,8 +18,8 @@ from tests.identities.provider import Provider
 
 PASSWORD = "correct horse battery staple"
 ORIGIN = "https://app.example.com"
-PASSKEY_RP_ID = "example.com"
 APP_URL = "https://app.example.com"
+PASSKEY_RP_ID = "example.com"
 SECRET = "a secret that only the tests have, 48 bytes long"
 
 

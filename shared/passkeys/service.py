@@ -95,6 +95,7 @@ class TooManyPasskeys(Problem):
 
 class ChallengeInvalid(Unauthorized):
     code = "challenge_invalid"
+    sqlstate = "JTC01"
     title = "This sign-in is over; begin again"
 
 

@@ -41,6 +41,8 @@ PURGES: dict[str, bytes] = {
     ),
     "one_time_tokens": _bite("one_time_tokens", "digest", "expires_at <= now()"),
     "challenges": _bite("challenges", "digest", "expires_at <= now()"),
+    # A setup that was never confirmed can be, for an hour.
+    "totp": _bite("totp", "user_id", "enabled_at IS NULL AND offered_at <= now() - interval '1 hour'"),
     # A token that has ended still says so for 30 days, and its use is still written down.
     "personal_access_tokens": _bite(
         "personal_access_tokens", "id", "least(expires_at, revoked_at) <= now() - interval '30 days'"

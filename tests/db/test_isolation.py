@@ -18,6 +18,7 @@ from shared.routes import Route
 from tests.conftest import Person
 from tests.db import walk
 from tests.db.conftest import Errand, caller_of
+from tests.factors import authenticator
 from tests.passkeys import ceremonies
 
 Sql = psycopg.Connection[Any]
@@ -69,7 +70,6 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         ada.bear(ada.post("/api/auth/refresh", {"refresh_token": ada.refresh_token}).json())
     assert ada.post("/api/auth/refresh", {"refresh_token": stolen}).status_code == 401  # an audit event
     ada.bear(ada.post("/api/auth/login", {"email": ada.email, "password": ada.password}).json())
-    ceremonies.new_passkey(ada)
     sql.execute(  # not due, so that no delivery takes it
         """
         INSERT INTO mail_outbox (user_id, recipient, template, sealed, due_at)
@@ -77,6 +77,8 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         """,
         [ada.id, ada.email],
     )
+    ceremonies.new_passkey(ada)
+    authenticator.begin(ada)
     sql.execute(
         "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
         [secrets.token_bytes(32), ada.id],
@@ -311,6 +313,10 @@ def test_a_tenant_cannot_give_its_row_to_somebody_else(
         "SELECT generation FROM sessions",
         "SELECT revoked_reason FROM sessions",
         "SELECT * FROM challenges",
+        "SELECT * FROM totp",
+        "UPDATE users SET second_factor_at = NULL",
+        "UPDATE sessions SET authenticated_at = now()",
+        "UPDATE sessions SET methods = '{totp}'",
         "UPDATE audit_events SET facts = '{}'",
         "SELECT * FROM rate_limits",
         "SELECT * FROM alembic_version",

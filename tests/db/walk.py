@@ -12,6 +12,7 @@ import psycopg
 from shared.routes import Route
 from shared.security import one_time_tokens
 from tests.conftest import PASSWORD, Person
+from tests.factors import authenticator
 from tests.identities.provider import Account, Provider
 from tests.passkeys import ceremonies
 
@@ -29,6 +30,9 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "login_with_passkey": ceremonies.assertion,
     "register_passkey": ceremonies.registration,
     "rename_passkey": lambda _: {"name": "Phone"},
+    "finish_login": authenticator.second_step,
+    "reauthenticate": lambda _: {"password": PASSWORD},
+    "enable_totp": authenticator.confirmation,
     "create_token": lambda _: {"name": "A script", "scopes": ["applications:read"]},
     "verify_email": lambda person: {"token": sent(person, "verify_email")},
     "forgot_password": lambda person: {"email": person.email},
@@ -41,6 +45,16 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
+}
+
+NEWCOMERS = {"resend_verification"}
+"""Routes that succeed for those only who are no administrators, and whose address nobody has proved yet."""
+
+# What has to be so before a route can succeed, where that is not a thing that its path names.
+PREPARATIONS: dict[str, Callable[[Person], object]] = {
+    "offer_totp": ceremonies.verify_address,
+    "disable_totp": authenticator.enable,
+    "replace_recovery_codes": authenticator.enable,
 }
 
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.
@@ -77,6 +91,8 @@ class Visit:
 
 def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = None) -> Visit:
     """The call of ``route`` that ``owner`` may make; ``names`` gives other ids than those of the owner's things."""
+    if names is None and route.name in PREPARATIONS:
+        PREPARATIONS[route.name](owner)
     path = route.path.replace("{metric}", METRIC).replace("{provider}", PROVIDER)
     for name in things_named_by(route):
         path = path.replace(f"{{{name}}}", names(name) if names else THINGS[name](owner))

@@ -92,6 +92,10 @@ class Caller:
             query = walk.QUERIES[self._operation_id](self._person)
             case.query.update(parse_qsl(query.removeprefix("?")))
         email = self._person.email if self._operation_id == "login" else f"{token_hex(8)}@example.com"
+        if self._operation_id in walk.PREPARATIONS:
+            walk.PREPARATIONS[self._operation_id](self._person)
+        if self._operation_id in ("finish_login", "reauthenticate", "enable_totp"):
+            case.body = walk.BODIES[self._operation_id](self._person)
         credentials: dict[str, dict[str, Any]] = {
             "register": {"email": email, "password": PASSWORD},
             "login": {"email": email, "password": PASSWORD},

@@ -12,7 +12,7 @@ from shared.access import Access
 from shared.routes import App, Route
 from tests.http.conftest import concrete
 
-VERBS_ALONE = {"login", "logout", "refresh", "register"}
+VERBS_ALONE = {"login", "logout", "reauthenticate", "refresh", "register"}
 """What everybody calls these."""
 
 

@@ -76,6 +76,18 @@ TABLES = [
         "SELECT ctid FROM challenges WHERE user_id = %(owner)s",
     ),
     Table(
+        "totp",
+        """
+        WITH somebody AS (
+            INSERT INTO users (email, company)
+            SELECT gen_random_uuid() || '@example.com', %(owner)s::text FROM generate_series(1, %(rows)s) RETURNING id
+        )
+        INSERT INTO totp (user_id, offered, offered_at)
+        SELECT id, '', now() - interval '1 hour' - %(over)s FROM somebody
+        """,
+        "SELECT t.ctid FROM totp t JOIN users u ON u.id = t.user_id WHERE u.company = %(owner)s::text",
+    ),
+    Table(
         "personal_access_tokens",
         """
         INSERT INTO personal_access_tokens (user_id, digest, name, scopes, expires_at, revoked_at)

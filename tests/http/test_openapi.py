@@ -205,7 +205,7 @@ def test_it_describes_what_is_asked_for_and_what_is_given(document: dict[str, An
 def test_nobody_is_asked_for_a_hint_or_a_secret_question(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     fields = {field for schema in schemas.values() for field in schema.get("properties", {})}
-    assert {"password", "email", "recovery_codes"} & fields, "the walk must find the fields, or it proves nothing"
+    assert {"password", "email", "recovery_codes"} <= fields, "the walk must find the fields, or it proves nothing"
     assert {field for field in fields if re.search("hint|question|answer|maiden|birth|pet_", field)} == set()
     assert schemas["RegisterRequest"]["properties"].keys() == {
         "email",

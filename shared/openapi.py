@@ -16,7 +16,7 @@ from shared import VERSION, errors
 from shared.access import FRESH_SECONDS
 from shared.documents import Document, Page
 from shared.errors import Problem
-from shared.fields import Accepted
+from shared.fields import Accepted, PlainText
 from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Redirect, needs_body
 from shared.identities import Arrival, Departure, LinkBegun
 from shared.routes import App, Route
@@ -326,6 +326,8 @@ def _response(endpoint: Endpoint, answers: list[Answer], refs: Mapping[tuple[typ
     if schemas:
         schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
         response["content"] = {"application/json": {"schema": schema}}
+    if PlainText in kinds:
+        response.setdefault("content", {})["text/plain"] = {"schema": {"type": "string"}}
     elif kinds == {Json}:
         response["content"] = {"application/json": {"schema": {"type": "object"}}}
     elif kinds == {Html}:

@@ -34,8 +34,12 @@ ROTATE = statement(
 
 REVOKE = statement(
     """
-    UPDATE sessions SET revoked_at = now(), revoked_reason = 'logout'
-    WHERE id = %(session_id)s AND revoked_at IS NULL
+    WITH revoked AS (
+        UPDATE sessions SET revoked_at = now(), revoked_reason = 'logout'
+        WHERE id = %(session_id)s AND revoked_at IS NULL
+        RETURNING id, user_id
+    )
+    SELECT audit('signed_out', user_id, '{}', true, id) FROM revoked
     """
 )
 
@@ -47,7 +51,9 @@ REVOKE_ALL = statement(
           AND id IS DISTINCT FROM %(kept)s::uuid
         RETURNING id
     )
-    SELECT count(*) FROM revoked
+    SELECT count(*), audit('signed_out_everywhere', current_setting('app.user_id')::uuid,
+                           jsonb_build_object('sessions', count(*), 'kept', %(kept)s::uuid))
+    FROM revoked
     """
 )
 
@@ -67,8 +73,11 @@ LIST_SESSIONS = statement(
 
 REVOKE_SESSION = statement(
     """
-    UPDATE sessions SET revoked_at = now(), revoked_reason = 'revoked'
-    WHERE id = %(session_id)s AND revoked_at IS NULL AND idle_expires_at > now() AND absolute_expires_at > now()
-    RETURNING id
+    WITH revoked AS (
+        UPDATE sessions SET revoked_at = now(), revoked_reason = 'revoked'
+        WHERE id = %(session_id)s AND revoked_at IS NULL AND idle_expires_at > now() AND absolute_expires_at > now()
+        RETURNING id, user_id
+    )
+    SELECT id, audit('session_revoked', user_id, jsonb_build_object('session', id)) FROM revoked
     """
 )

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import azure.functions as func
 
-from shared import accounts, applications, health, openapi, quotas, retention, sessions
+from shared import accounts, applications, health, mail, openapi, quotas, retention, sessions
 from shared.access import anyone, member, role
 from shared.accounts import Profile, ProfileChanges
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
@@ -248,6 +248,12 @@ async def release_reservation(caller: Caller, reservation_id: UUID) -> Document[
 async def purge_expired_sessions(timer: func.TimerRequest) -> None:
     """Delete expired and long-revoked sessions, stale keys and reservations."""
     await retention.purge()  # what it answers is in the log: the worker fails a timer that returns something
+
+
+@app.timer_trigger("timer", schedule="0 */15 * * * *")  # for what could not be sent at once; a sleeping Neon wakes
+async def deliver_mail(timer: func.TimerRequest) -> None:
+    """Send the mail that is due: what was not sent at once, and what failed and is to be tried again."""
+    await mail.deliver()
 
 
 # ---------------------------------------------------------------- Everything else

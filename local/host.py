@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import unquote_plus, urlsplit
 
 import azure.functions as func
@@ -17,10 +18,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local import functions, timers
+from local import functions, mailbox, timers
 from local.deadlines import Deadlines
 from local.functions import Function
-from local.project import HostJson, LocalSettings
+from local.project import DATA, ROOT, HostJson, LocalSettings
 from local.routes import Entry, Table, Template, decode_path
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ def build(
         for f in known
         if f.trigger["type"] == functions.HTTP
     )
+    mail = Path(os.environ.get("MAIL_DIRECTORY") or ROOT / DATA / "mail")
     clocks = [timers.Timer(f, os.environ) for f in known if f.trigger["type"] == functions.TIMER]
 
     @asynccontextmanager
@@ -82,7 +84,7 @@ def build(
     application: ASGIApp = Host(
         table,
         deadlines,
-        local=Starlette(routes=timers.routes(clocks), lifespan=lifespan),
+        local=Starlette(routes=[*timers.routes(clocks), *mailbox.routes(mail)], lifespan=lifespan),
         custom_headers=host.custom_headers,
         body_limit=int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", BODY_LIMIT)),
     )

@@ -14,6 +14,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ".local"
 DEFAULT_PORT = 7071
+APP = "/_local/app"
+"""Where the local host has the pages that mail leads to."""
 
 UNLOADABLE = 3
 """The exit status of a server process whose app could not be loaded, and which has said why."""

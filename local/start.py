@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from local import postgres
-from local.project import DATA, ROOT, UNLOADABLE, Refusal, host_json, local_settings
+from local.project import APP, DATA, ROOT, UNLOADABLE, Refusal, host_json, local_settings
 
 ADDRESS = "127.0.0.1"  # nothing here is meant for other machines
 PATIENCE = 5.0  # seconds a worker gets to finish its requests; its own limit is shorter
@@ -53,6 +53,10 @@ def _start(options: argparse.Namespace) -> int:
     port = settings.port if options.port is None else options.port
     with postgres.claimed(options.data), _listener(port) as listener:
         own = {"JWT_SECRET": environment.get("JWT_SECRET") or _jwt_secret(options.data)}
+        here = "http://{}:{}".format(*listener.getsockname())
+        # There is no front end here: the local host has pages of its own for where mail leads.
+        own["APP_URL"] = environment.get("APP_URL") or here + APP
+        own["MAIL_DIRECTORY"] = environment.get("MAIL_DIRECTORY") or str((options.data / "mail").absolute())
         with _database(environment.get("DATABASE_URL"), options.data) as url:
             own["DATABASE_URL"] = url
             if not environment.get("DATABASE_URL"):
@@ -173,7 +177,11 @@ class Workers:
             if not self._proven:
                 self._proven = True
                 url = "http://{}:{}".format(*self._listener.getsockname())
-                _say(f"Jobtrail is at {url}   (Ctrl-C stops it)", f"API reference: {url}/api/docs")
+                _say(
+                    f"Jobtrail is at {url}   (Ctrl-C stops it)",
+                    f"API reference: {url}/api/docs",
+                    f"Mail: {url}/_local/mailbox",
+                )
             for number in range(1, self._count + 1):
                 if number not in self._running:
                     self._start(number)

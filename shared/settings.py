@@ -5,7 +5,8 @@ import os
 import re
 from base64 import b64decode
 from functools import lru_cache
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import (
     AliasGenerator,
@@ -136,6 +137,36 @@ class Settings(BaseModel):
         None, ge=1, le=64, description="Password hashes computed at once (19 MiB each); the number of cores unless set."
     )
 
+    app_url: str = Field(
+        "http://127.0.0.1:7071",
+        description="Where people use the app: the front end's address. Links in mail begin with it, and with nothing "
+        "that a request says of itself. https, but on this machine.",
+    )
+    mail_sender: Literal["file", "smtp", "acs"] = Field(
+        "file",
+        description="How mail leaves: `file` (into MAIL_DIRECTORY, and no further; refused on Azure), `smtp`, or `acs` "
+        "(Azure Communication Services).",
+    )
+    mail_from: str = Field(
+        "Jobtrail <no-reply@localhost>",
+        description="Who mail is from: an address, or a name with an address in angle brackets.",
+    )
+    mail_directory: str = Field(".local/mail", description="Where `file` puts messages, as .eml.")
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="`smtp://user:password@host:587` (STARTTLS, insisted on) or `smtps://host:465`; "
+        "`?starttls=no` is for a server on this machine. Reserved characters are percent-encoded.",
+    )
+    acs_endpoint: str | None = Field(
+        None, description="`https://NAME.communication.azure.com`; the app's managed identity must be allowed to send."
+    )
+    azure_client_id: str | None = Field(
+        None, description="Which user-assigned managed identity to use; the system-assigned one unless set."
+    )
+    mail_at_once: bool = Field(
+        True, description="Send right after the response; otherwise mail waits for the timer `deliver_mail`."
+    )
+
     @field_validator("jwt_secret", "jwt_secret_previous")
     @classmethod
     def _strong(cls, secret: SecretStr | None) -> SecretStr | None:
@@ -152,13 +183,69 @@ class Settings(BaseModel):
                 raise ValueError("must be origins such as https://app.example.com, without a path or a wildcard")
         return origins
 
+    @field_validator("app_url", "acs_endpoint")
+    @classmethod
+    def _web_address(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        parts = _address(address)
+        if (
+            parts is None
+            or parts.scheme not in ("https", "http")
+            or (parts.scheme == "http" and not _is_local(parts))
+            or parts.query
+            or parts.fragment
+            or parts.username is not None
+            or re.search(r"[\s<>\"'\\]", address)
+        ):
+            raise ValueError("must be an https address without a query, such as https://app.example.com")
+        return address.rstrip("/")
+
+    @field_validator("mail_from")
+    @classmethod
+    def _mailbox(cls, sender: str) -> str:
+        if not sender.isprintable() or not re.fullmatch(
+            r"([^<>@\",;:\\]+ <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)", sender
+        ):
+            raise ValueError("must look like no-reply@example.com or Jobtrail <no-reply@example.com>")
+        return sender
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        parts = _address(url.get_secret_value())
+        if parts is None or parts.scheme not in ("smtp", "smtps") or parts.path not in ("", "/") or parts.fragment:
+            raise ValueError("must look like smtp://user:password@smtp.example.com:587")
+        options = parse_qsl(parts.query, keep_blank_values=True)
+        if options not in ([], [("starttls", "yes")], [("starttls", "no")]):
+            raise ValueError("takes no option but starttls=yes or starttls=no")
+        if options == [("starttls", "no")] and not _is_local(parts):
+            raise ValueError("may have starttls=no on this machine only: mail holds secrets")
+        return url
+
     @model_validator(mode="after")
     def _sane(self) -> Self:
         if self.session_idle_days > self.session_absolute_days:
             raise ValueError("SESSION_IDLE_DAYS must not exceed SESSION_ABSOLUTE_DAYS")
         if self.trusted_proxy_hops == 0 and "WEBSITE_INSTANCE_ID" in os.environ:
             raise ValueError("TRUSTED_PROXY_HOPS must be 1 or more on Azure, or callers could choose their address")
+        self._check_mail()
         return self
+
+    def _check_mail(self) -> None:
+        if self.mail_sender == "smtp" and self.smtp_url is None:
+            raise ValueError("SMTP_URL must be set when MAIL_SENDER is smtp")
+        if self.mail_sender == "acs" and self.acs_endpoint is None:
+            raise ValueError("ACS_ENDPOINT must be set when MAIL_SENDER is acs")
+        if self.mail_sender != "file" and "mail_from" not in self.model_fields_set:
+            raise ValueError("MAIL_FROM must be set when MAIL_SENDER is not file")
+        if "WEBSITE_INSTANCE_ID" in os.environ:
+            if self.mail_sender == "file":
+                raise ValueError("MAIL_SENDER must be smtp or acs on Azure, or mail would reach nobody")
+            if not self.app_url.startswith("https://"):
+                raise ValueError("APP_URL must be the front end's https address on Azure, or links would lead nowhere")
 
 
 class SettingsError(Exception):
@@ -185,3 +272,16 @@ def current() -> Settings:
 
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _address(text: str) -> SplitResult | None:
+    """The parts of a URL that has a host; None where there is none, or no port that could be one."""
+    try:
+        parts = urlsplit(text)
+        return parts if parts.hostname and parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def _is_local(parts: SplitResult) -> bool:
+    return parts.hostname in ("localhost", "127.0.0.1", "::1")

@@ -17,6 +17,7 @@ from shared import migrations
 
 PASSWORD = "correct horse battery staple"
 ORIGIN = "https://app.example.com"
+APP_URL = "https://app.example.com"
 SECRET = "a secret that only the tests have, 48 bytes long"
 
 
@@ -48,7 +49,7 @@ def sql(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.fixture(scope="session")
-def environment(database_url: str) -> dict[str, str]:
+def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The settings the tests' app runs with. Each person has an address of its own, so limits do not mix."""
     settings = {
         "DATABASE_URL": database_url,
@@ -56,6 +57,9 @@ def environment(database_url: str) -> dict[str, str]:
         "ALLOWED_ORIGINS": ORIGIN,
         "TRUSTED_PROXY_HOPS": "1",
         "LOGIN_LIMIT_TOTAL": "1000000/300",
+        "APP_URL": APP_URL,
+        "MAIL_DIRECTORY": str(tmp_path_factory.mktemp("mail")),
+        "MAIL_AT_ONCE": "false",  # a delivery in the background would be among the round trips that are counted
     }
     os.environ.update(settings)
     return settings
@@ -178,6 +182,35 @@ def new_person(app_url: str) -> Iterator[Callable[..., Person]]:
 @pytest.fixture
 def person(new_person: Callable[..., Person]) -> Person:
     return new_person()
+
+
+@dataclass
+class Mail:
+    """A message as somebody found it in the mailbox."""
+
+    subject: str
+    text: str
+    html: str
+    links: list[str]
+
+    @property
+    def token(self) -> str:
+        """The token in its one link."""
+        (link,) = self.links
+        return link.partition("#token=")[2]
+
+
+@pytest.fixture
+def mail_to(app_url: str) -> Callable[[str], list[Mail]]:
+    """Has what is due delivered, and gives the mail that ever came to an address, the newest first."""
+
+    def read(address: str) -> list[Mail]:
+        delivered = httpx.post(f"{app_url}/_local/timers/deliver_mail", timeout=30)
+        assert delivered.status_code == 200, delivered.text
+        found = httpx.get(f"{app_url}/_local/mailbox.json", params={"to": address}).json()["messages"]
+        return [Mail(mail["subject"], mail["text"], mail["html"], mail["links"]) for mail in found]
+
+    return read
 
 
 @pytest.fixture

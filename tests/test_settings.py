@@ -58,6 +58,21 @@ def test_a_missing_required_setting_is_named(environment: pytest.MonkeyPatch, na
         ("TRUSTED_PROXY_HOPS", "11"),
         ("PASSWORD_MIN_LENGTH", "7"),
         ("DATABASE_POOL_SIZE", "0"),
+        ("APP_URL", "http://app.example.com"),
+        ("APP_URL", "app.example.com"),
+        ("APP_URL", "https://app.example.com?next="),
+        ("APP_URL", "https://app.example.com#top"),
+        ("APP_URL", "https://ada:hunter2@app.example.com"),
+        ("APP_URL", 'https://app.example.com/"><script>'),
+        ("MAIL_SENDER", "pigeon"),
+        ("MAIL_FROM", "Jobtrail"),
+        ("MAIL_FROM", "Jobtrail <no-reply@example.com>, eve@example.com"),
+        ("MAIL_FROM", "Jobtrail <no-reply@example.com>\r\nBcc: eve@example.com"),
+        ("SMTP_URL", "smtp.example.com:587"),
+        ("SMTP_URL", "smtp://ada:hunter2@"),
+        ("SMTP_URL", "smtp://ada:hunter2@smtp.example.com:587?starttls=no"),
+        ("SMTP_URL", "smtp://smtp.example.com?tls=yes"),
+        ("ACS_ENDPOINT", "http://jobtrail.communication.azure.com"),
     ],
 )
 def test_a_setting_that_will_not_do_is_named_and_its_value_is_not_shown(
@@ -84,11 +99,51 @@ def test_origins_are_told_apart(environment: pytest.MonkeyPatch) -> None:
     assert settings.current().allowed_origins == ("https://a.example.com", "http://localhost:5173")
 
 
+def on_azure(environment: pytest.MonkeyPatch) -> None:
+    """An environment with what Azure needs."""
+    environment.setenv("WEBSITE_INSTANCE_ID", "an instance")
+    environment.setenv("TRUSTED_PROXY_HOPS", "1")
+    environment.setenv("MAIL_SENDER", "acs")
+    environment.setenv("MAIL_FROM", "no-reply@example.com")
+    environment.setenv("ACS_ENDPOINT", "https://jobtrail.communication.azure.com")
+    environment.setenv("APP_URL", "https://app.example.com")
+
+
+def test_on_azure_mail_must_leave_the_machine(environment: pytest.MonkeyPatch) -> None:
+    on_azure(environment)
+    assert settings.current().mail_sender == "acs"
+    settings.current.cache_clear()
+    environment.delenv("MAIL_SENDER")
+    with pytest.raises(SettingsError, match="MAIL_SENDER must be smtp or acs on Azure"):
+        settings.current()
+
+
+def test_on_azure_links_must_lead_to_the_front_end(environment: pytest.MonkeyPatch) -> None:
+    on_azure(environment)
+    environment.delenv("APP_URL")
+    with pytest.raises(SettingsError, match="APP_URL"):
+        settings.current()
+
+
+@pytest.mark.parametrize("missing", ["ACS_ENDPOINT", "MAIL_FROM"])
+def test_a_sender_needs_its_settings(environment: pytest.MonkeyPatch, missing: str) -> None:
+    on_azure(environment)
+    environment.delenv(missing)
+    with pytest.raises(SettingsError, match=missing):
+        settings.current()
+
+
+def test_mail_may_go_unencrypted_to_this_machine_only(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SMTP_URL", "smtp://127.0.0.1:1025?starttls=no")
+    environment.setenv("APP_URL", "http://localhost:5173/")
+    assert settings.current().app_url == "http://localhost:5173"
+
+
 def test_on_azure_somebody_must_be_trusted_about_addresses(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WEBSITE_INSTANCE_ID", "an instance")
     with pytest.raises(SettingsError, match="TRUSTED_PROXY_HOPS"):
         settings.current()
-    environment.setenv("TRUSTED_PROXY_HOPS", "1")
+    on_azure(environment)
     assert settings.current().trusted_proxy_hops == 1
 
 

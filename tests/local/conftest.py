@@ -138,7 +138,7 @@ class Project:
         return [sys.executable, "-m", f"local.{command}", *arguments]
 
     def _environment(self, changes: dict[str, str]) -> dict[str, str]:
-        settings = ("DATABASE_URL", "DATABASE_URL_DIRECT", "JWT_SECRET")
+        settings = ("DATABASE_URL", "DATABASE_URL_DIRECT", "JWT_SECRET", "APP_URL", "MAIL_DIRECTORY")
         return {name: value for name, value in os.environ.items() if name not in settings} | changes
 
 

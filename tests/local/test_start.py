@@ -34,6 +34,7 @@ def test_start_serves_the_app_on_an_embedded_database_and_stops_it_all(project: 
         "The schema is up to date.",
         f"Jobtrail is at {started.url}   (Ctrl-C stops it)",
         f"API reference: {started.url}/api/docs",
+        f"Mail: {started.url}/_local/mailbox",
     ]
     worker, url, secret, _ = started.who()
     with psycopg.connect(url) as connection:

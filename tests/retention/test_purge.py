@@ -57,6 +57,17 @@ TABLES = [
         "SELECT ctid FROM quota_entries WHERE user_id = %(owner)s",
     ),
     Table(
+        "mail_outbox",
+        """
+        INSERT INTO mail_outbox (user_id, recipient, template, state, settled_at)
+        SELECT %(owner)s, 'ada@example.com', 'password_changed', state,
+               now() - CASE state WHEN 'sent' THEN interval '30 days' ELSE interval '90 days' END - %(over)s
+        FROM generate_series(1, %(rows)s) AS n,
+             LATERAL (SELECT CASE n %% 2 WHEN 0 THEN 'sent' ELSE 'dead' END AS state) AS made
+        """,
+        "SELECT ctid FROM mail_outbox WHERE user_id = %(owner)s",
+    ),
+    Table(
         "challenges",
         """
         INSERT INTO challenges (digest, kind, user_id, expires_at)

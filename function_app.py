@@ -4,15 +4,15 @@ from uuid import UUID
 
 import azure.functions as func
 
-from shared import accounts, applications, health, mail, openapi, quotas, retention, sessions
-from shared.access import anyone, member, role
+from shared import accounts, applications, health, leaving, mail, openapi, quotas, retention, sessions
+from shared.access import anyone, fresh, member, role
 from shared.accounts import Profile, ProfileChanges
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
 from shared.db import Caller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import IdempotencyKeyReused, NotFound, Overloaded, RateLimited
 from shared.health import Health, NotReady, Readiness
-from shared.http import AnyQuery, Call, Html, Json, endpoint
+from shared.http import AnyQuery, Call, Html, Json, Zip, endpoint
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
 from shared.security.keys import keyring
@@ -241,7 +241,38 @@ async def release_reservation(caller: Caller, reservation_id: UUID) -> Document[
     return await quotas.settle(caller, reservation_id, "released")
 
 
+# ---------------------------------------------------------------- Leaving
+
+
+@app.route("api/account/export", methods=["POST"])
+@endpoint(fresh, raises=(QuotaExceeded,))
+async def export_account(caller: Caller, call: Call) -> Zip:
+    """Take a copy of everything the account holds."""
+    return Zip(await leaving.export(caller, device=call.device), headers=leaving.AS_FILE)
+
+
+@app.route("api/account", methods=["DELETE"])
+@endpoint(fresh, status=202, raises=(leaving.AdminCannotLeave,))
+async def delete_account(caller: Caller, call: Call) -> Document[leaving.Deletion]:
+    """Have the account deleted in seven days."""
+    return await leaving.leave(caller, device=call.device)
+
+
+@app.route("api/account/restore", methods=["POST"])
+@endpoint(fresh, raises=(leaving.NoDeletionPending,))
+async def restore_account(caller: Caller, call: Call) -> None:
+    """Take the deletion of the account back."""
+    return await leaving.restore(caller, device=call.device)
+
+
 # ---------------------------------------------------------------- Timers
+
+
+@app.timer_trigger("timer", schedule="30 7 * * * *")  # with the purge, while the database is awake
+async def erase_deleted_accounts(timer: func.TimerRequest) -> None:
+    """Take apart the accounts whose owners left seven days ago."""
+    await leaving.erase()
+
 
 
 @app.timer_trigger("timer", schedule="0 7 * * * *")  # hourly: more often would keep Neon from going to sleep

@@ -1,4 +1,4 @@
-"""What the database holds of people: each feature declares its tables here, and a copy of them, and their end, follow."""
+"""What the database holds of people: each feature declares its tables, and a copy of them, and their end, follow."""
 
 from dataclasses import dataclass
 from typing import LiteralString

@@ -17,7 +17,7 @@ from shared.access import FRESH_SECONDS
 from shared.documents import Document, Page
 from shared.errors import Problem
 from shared.fields import Accepted
-from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Redirect, needs_body
+from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Redirect, Zip, needs_body
 from shared.routes import App, Route
 from shared.sessions import SignedIn, SignedOut
 
@@ -288,8 +288,9 @@ def _response(endpoint: Endpoint, answers: list[Answer], refs: Mapping[tuple[typ
         response["content"] = {"application/json": {"schema": schema}}
     elif kinds == {Json}:
         response["content"] = {"application/json": {"schema": {"type": "object"}}}
-    elif kinds == {Html}:
-        response["content"] = {"text/html": {"schema": {"type": "string"}}}
+    else:
+        texts = {kind.media_type: {"schema": {"type": "string"}} for kind in kinds if kind in (Html, Zip)}
+        response |= {"content": texts} if texts else {}
     return response
 
 

@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from shared import accounts, applications, documents, quotas, sessions
+from shared import accounts, applications, documents, mail, quotas, sessions
 from shared.db import statement
 from shared.holdings import Holding
 
@@ -16,7 +16,7 @@ LOG = (
 )
 
 # What refers to others stands before them, the account itself last: in this order it goes.
-HOLDINGS = (*applications.HELD, *quotas.HELD, *documents.HELD, *sessions.HELD, *LOG, *accounts.HELD)
+HOLDINGS = (*applications.HELD, *quotas.HELD, *documents.HELD, *mail.HELD, *sessions.HELD, *LOG, *accounts.HELD)
 
 
 def _whose(holding: Holding) -> sql.Identifier:
@@ -52,28 +52,44 @@ def _bite(holding: Holding) -> bytes:
 
 EXPORT = statement("{copies}", copies=sql.SQL(" UNION ALL ").join(_copy(h) for h in HOLDINGS if h.shown))
 
-TAKE_EXPORT = statement("SELECT quota_take('consumption', 'exports', 1, NULL, interval '0')")
-
-# The last active administrator stays: nobody could make another one. Those who leave at once wait for each other.
+# An administrator hands the role over first: so the last one cannot leave. Asked again, the day stays as it was.
 LEAVE = statement(
     """
-    SELECT deletion_due_at::text FROM request_deletion(make_interval(days => %(days)s), %(mail)s)
-    WHERE deletion_due_at IS NOT NULL
-    """
+    WITH leaving AS (
+        UPDATE users SET deletion_due_at = coalesce(deletion_due_at, now() + make_interval(days => %(days)s))
+        WHERE role <> 'admin'
+        RETURNING id, deletion_due_at
+    ), ended AS (
+        UPDATE sessions SET revoked_at = now(), revoked_reason = 'leaving' FROM leaving
+        WHERE revoked_at IS NULL AND sessions.id <> current_setting('app.session_id')::uuid
+    )
+    SELECT json_build_object('deletion_due_at', deletion_due_at)::text,
+           audit('account_deletion_requested', id, jsonb_build_object('due', deletion_due_at)), {posted}
+    FROM leaving
+    """,
+    posted=mail.posting("id", facts="jsonb_build_object('due', deletion_due_at)"),
 )
 
-CANCEL = statement("SELECT cancel_deletion(%(mail)s)")
+RESTORE = statement(
+    """
+    WITH staying AS (
+        UPDATE users SET deletion_due_at = NULL WHERE deletion_due_at > now() RETURNING id
+    )
+    SELECT audit('account_deletion_cancelled', id), {posted} FROM staying
+    """,
+    posted=mail.posting("id"),
+)
 
+# Nobody signs in to an account that is being taken apart. One who has become an administrator since stays.
 SHUT = statement(
     """
-    UPDATE users SET disabled_at = now() WHERE deletion_due_at <= now() AND disabled_at IS NULL
+    UPDATE users SET disabled_at = coalesce(disabled_at, now())
+    WHERE id = (SELECT id FROM users WHERE deletion_due_at <= now() AND role <> 'admin'
+                ORDER BY deletion_due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING id
     """
-)
-
-DUE = statement(
-    "SELECT id FROM users WHERE deletion_due_at <= now() ORDER BY deletion_due_at LIMIT %(batch)s"
 )
 
 BITES = {h.table: _bite(h) for h in HOLDINGS if h not in LOG and h.table != "users"}
 
-ERASE = statement("SELECT erase_account(%(user_id)s)")
+ERASE = statement("SELECT erase_account(%(user_id)s, %(mail_template)s, %(mail_sealed)s)")

@@ -22,6 +22,7 @@ from shared.sessions.models import (
     Transport,
     Verification,
 )
+from shared.sessions.queries import HELD
 from shared.sessions.service import (
     EmailNotVerified,
     EmailTaken,
@@ -49,6 +50,7 @@ from shared.sessions.service import (
 )
 
 __all__ = [
+    "HELD",
     "EmailNotVerified",
     "EmailTaken",
     "InvalidCredentials",

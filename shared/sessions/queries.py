@@ -1,6 +1,7 @@
 """The sessions' SQL. Which statement keeps which invariant is written in docs/sessions.md."""
 
 from shared.db import statement
+from shared.holdings import Holding
 
 REGISTER = statement(
     """
@@ -71,4 +72,25 @@ REVOKE_SESSION = statement(
     WHERE id = %(session_id)s AND revoked_at IS NULL AND idle_expires_at > now() AND absolute_expires_at > now()
     RETURNING id
     """
+)
+
+HELD = (
+    Holding("challenges", why_not="digests of what was begun in the last minutes"),
+    Holding(
+        "sessions",
+        shown=(
+            "id",
+            "device_name",
+            "user_agent",
+            "ip",
+            "methods",
+            "created_at",
+            "authenticated_at",
+            "rotated_at",
+            "idle_expires_at",
+            "absolute_expires_at",
+            "revoked_at",
+            "revoked_reason",
+        ),
+    ),
 )

@@ -71,6 +71,7 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
     sql.execute(
         "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
         [secrets.token_bytes(32), ada.id],
+    )
     sql.execute(  # not due, so that no delivery takes it
         """
         INSERT INTO mail_outbox (user_id, recipient, template, sealed, due_at)

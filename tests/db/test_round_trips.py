@@ -44,6 +44,9 @@ BUDGETS = {
     "reserve_quota": 1,
     "commit_reservation": 1,
     "release_reservation": 1,
+    "export_account": 1,
+    "delete_account": 1,
+    "restore_account": 1,
 }
 
 

@@ -10,7 +10,9 @@ depends_on = None
 LEAVING = """
 ALTER TABLE users ADD COLUMN deletion_due_at timestamptz;
 CREATE INDEX users_deletion_due_at ON users (deletion_due_at) WHERE deletion_due_at IS NOT NULL;
-GRANT SELECT (deletion_due_at) ON users TO tenant;
+GRANT SELECT (deletion_due_at), UPDATE (deletion_due_at) ON users TO tenant;
+GRANT SELECT (id, user_id, recipient, template, state, created_at, settled_at) ON mail_outbox TO tenant;
+GRANT SELECT (revoked_reason) ON sessions TO tenant;
 
 CREATE OR REPLACE FUNCTION shown_user(u users) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -21,12 +23,15 @@ END $$;
 
 -- The last step of leaving, after which nothing is left but that there was an account: what came before may have been
 -- done by anybody, in part or twice. False: it is gone already, or is not to go.
-CREATE FUNCTION erase_account(the_user uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION erase_account(the_user uuid, last_mail text, sealed bytea) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    u users;
 BEGIN
-    PERFORM FROM users WHERE id = the_user AND deletion_due_at <= now() FOR UPDATE;
+    SELECT users.* INTO u FROM users WHERE id = the_user AND deletion_due_at <= now() AND role <> 'admin' FOR UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    PERFORM post_mail(NULL, u.email, last_mail, sealed);
     PERFORM audit_forget(the_user);
     DELETE FROM users WHERE id = the_user;
     RETURN true;
@@ -34,7 +39,7 @@ END $$;
 """
 
 DOWNGRADE = """
-DROP FUNCTION erase_account(uuid);
+DROP FUNCTION erase_account(uuid, text, bytea);
 CREATE OR REPLACE FUNCTION shown_user(u users) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (SELECT row_to_json(shown) FROM (SELECT
@@ -42,6 +47,8 @@ BEGIN
         u.created_at) AS shown);
 END $$;
 ALTER TABLE users DROP COLUMN deletion_due_at;
+REVOKE SELECT ON mail_outbox FROM tenant;
+REVOKE SELECT (revoked_reason) ON sessions FROM tenant;
 """
 
 

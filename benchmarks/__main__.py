@@ -1,9 +1,9 @@
-"""``python3 -m benchmarks requests | imports | breakdown | memory | door``: each explains itself with ``--help``."""
+"""``python3 -m benchmarks requests | imports | breakdown | memory | door | timing``: ``--help`` explains each."""
 
 import sys
 from importlib import import_module
 
-COMMANDS = ("requests", "imports", "breakdown", "memory", "door")
+COMMANDS = ("requests", "imports", "breakdown", "memory", "door", "timing")
 
 
 def main(arguments: list[str]) -> int:

@@ -177,7 +177,8 @@ td:last-child { white-space: nowrap; color: var(--soft); font-variant-numeric: t
 td { overflow-wrap: anywhere } p.soft, dt { color: var(--soft) } a.home { text-decoration: none }
 dl { display: grid; grid-template-columns: auto 1fr; gap: .1rem 1rem; margin: 1rem 0 } dd { margin: 0 }
 dd { overflow-wrap: anywhere } h2 { font-size: 1rem; margin: 1.5rem 0 .5rem }
-iframe { box-sizing: border-box; width: 100%; height: 30rem; border: 1px solid var(--line); border-radius: 6px; background: #fff }
+iframe { box-sizing: border-box; width: 100%; height: 30rem }
+iframe { border: 1px solid var(--line); border-radius: 6px; background: #fff }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line); border-radius: 6px; padding: 1rem }
 form { display: grid; gap: .75rem; max-width: 24rem; margin-top: 1rem } label { display: grid; gap: .25rem }
 input, button { font: inherit; padding: .5rem .75rem } output { min-height: 1.5em; overflow-wrap: anywhere }

@@ -133,6 +133,21 @@ class Settings(BaseModel):
         "`X-Forwarded-For` from the right. On Azure set 1.",
     )
     password_min_length: int = Field(10, ge=8, le=64, description="Code points a new password must have.")
+    password_pepper_keys: NamedKeys = Field(
+        (),
+        description="Keys that seal password hashes, written as in SEALING_KEYS. The first seals, all open; hashes "
+        "under another one, or under none, are sealed anew at login. Whoever's key is lost needs a new password.",
+    )
+    password_pepper_keys_previous: NamedKeys = Field(
+        (),
+        description="Keys that only open. To give the pepper up, move PASSWORD_PEPPER_KEYS here: hashes are kept plain "
+        "again from the next login on.",
+    )
+    breached_passwords_url: str | None = Field(
+        None,
+        description="Where new passwords are looked up by five digits of their SHA-1, if anywhere: "
+        "`https://api.pwnedpasswords.com/range/`. When it does not answer within a second, the password passes.",
+    )
     password_hash_workers: int | None = Field(
         None, ge=1, le=64, description="Password hashes computed at once (19 MiB each); the number of cores unless set."
     )
@@ -183,6 +198,15 @@ class Settings(BaseModel):
                 raise ValueError("must be origins such as https://app.example.com, without a path or a wildcard")
         return origins
 
+    @field_validator("breached_passwords_url")
+    @classmethod
+    def _private(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(
+            r"(https://[^/?#\s@]+|http://(localhost|127\.0\.0\.1)(:\d+)?)(/[^?#\s]*)?", url
+        ):
+            raise ValueError("must be an https address such as https://api.pwnedpasswords.com/range/")
+        return url
+
     @field_validator("app_url", "acs_endpoint")
     @classmethod
     def _web_address(cls, address: str | None) -> str | None:
@@ -229,6 +253,9 @@ class Settings(BaseModel):
     def _sane(self) -> Self:
         if self.session_idle_days > self.session_absolute_days:
             raise ValueError("SESSION_IDLE_DAYS must not exceed SESSION_ABSOLUTE_DAYS")
+        ids = [key.id for key in (*self.password_pepper_keys, *self.password_pepper_keys_previous)]
+        if len(set(ids)) != len(ids):
+            raise ValueError("PASSWORD_PEPPER_KEYS and PASSWORD_PEPPER_KEYS_PREVIOUS must not share an id")
         if self.trusted_proxy_hops == 0 and "WEBSITE_INSTANCE_ID" in os.environ:
             raise ValueError("TRUSTED_PROXY_HOPS must be 1 or more on Azure, or callers could choose their address")
         self._check_mail()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 from uuid import UUID
 
@@ -31,8 +32,8 @@ HEAD_START = 0.05
 """Seconds that the response has before the delivery begins, which would compete with it."""
 
 PATIENCE = 120.0
-ROUNDS = 4
-"""What ``soon()`` waits for itself: a message due again within so many seconds, so many times."""
+RETRIES = 3
+"""What ``soon()`` tries again itself: messages due again within so many seconds, so many times."""
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ async def get_queue() -> Queue:
 
 
 _soon: asyncio.Task[None] | None = None
-_asked_again = False
+_asked = asyncio.Event()
 
 
 def soon() -> None:
@@ -92,30 +93,39 @@ def soon() -> None:
     Call it too when nothing was posted because there is no such account, or the difference could be timed. It never
     raises; what it cannot do is left to the timer.
     """
-    global _soon, _asked_again
+    global _soon, _asked
     if not settings.current().mail_at_once:
         return
     loop = asyncio.get_running_loop()
     if _soon is not None and not _soon.done() and _soon.get_loop() is loop:
-        _asked_again = True
+        _asked.set()
         return
-    _soon = loop.create_task(_deliver_soon(), name="mail.soon")
+    _asked = asyncio.Event()
+    _soon = loop.create_task(_deliver_soon(_asked), name="mail.soon")
     _soon.add_done_callback(_log_failure)
 
 
-async def _deliver_soon() -> None:
-    global _asked_again
-    pause = HEAD_START
-    for _ in range(ROUNDS):
-        await asyncio.sleep(pause)
-        while True:
-            _asked_again = False
-            delivery = await deliver()
-            if not _asked_again:  # else something may have been posted since the last look
-                break
-        if delivery.retry_in is None or delivery.retry_in > PATIENCE:
+async def _deliver_soon(asked: asyncio.Event) -> None:
+    """Deliver until nothing is due that anybody asked for, and what is due again within moments besides."""
+    clock = asyncio.get_running_loop().time
+    retry_at: float | None = None
+    retries = RETRIES
+    while True:
+        await asyncio.sleep(HEAD_START)
+        asked.clear()
+        delivery = await deliver()
+        if retries and delivery.retry_in is not None and delivery.retry_in <= PATIENCE:
+            retries -= 1
+            retry_at = min(retry_at or math.inf, clock() + delivery.retry_in)
+        if asked.is_set():  # something may have been posted since the last look
+            continue
+        if retry_at is None:
             return
-        pause = delivery.retry_in
+        try:
+            async with asyncio.timeout_at(retry_at):
+                await asked.wait()
+        except TimeoutError:
+            retry_at = None
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

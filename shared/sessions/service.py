@@ -13,9 +13,9 @@ from shared import accounts, db, limits, settings
 from shared.accounts import User
 from shared.db import Caller, Device, uuid7
 from shared.documents import Document
-from shared.errors import NotFound, Problem, RateLimited, Unauthorized, ValidationFailed
+from shared.errors import NotFound, Problem, RateLimited, Unauthorized
 from shared.limits import Bucket
-from shared.security import access_tokens, device_cookies, passwords, refresh_tokens
+from shared.security import access_tokens, device_cookies, password_quality, passwords, refresh_tokens
 from shared.security.keys import Key, keyring
 from shared.sessions import queries
 from shared.sessions.models import (
@@ -91,13 +91,16 @@ async def register(request: RegisterRequest, *, device: Device) -> SignedIn:
         ValidationFailed: the password is not one to accept.
         EmailTaken: there is an account with this address.
     """
-    _check_new_password(request.password)
+    await password_quality.check(
+        request.password, about=(request.email, request.first_name, request.last_name, request.company)
+    )
+    user_id = uuid7()
     opened = await db.as_service(db.from_device(device)).write(
         queries.REGISTER,
         row=Opened,
-        user_id=uuid7(),
+        user_id=user_id,
         email=request.email,
-        password_hash=await passwords.hash_password(request.password),
+        password_hash=await passwords.hash_password(request.password, owner=user_id),
         first_name=request.first_name,
         last_name=request.last_name,
         company=request.company,
@@ -126,19 +129,20 @@ async def login(request: LoginRequest, *, device: Device) -> SignedIn | SecondFa
     )
     known = found[0] if found else None
     stored = known.password_hash if known else None
-    is_right = await passwords.verify(stored, request.password)
+    is_right = await passwords.verify(stored, request.password, owner=known.user_id if known else None)
     door = db.as_service(db.from_device(device))
     if not (known and stored and is_right):
         facts = json.dumps({"methods": ["password"], "account": limits.digest("account", request.email).hex()})
         await door.write(queries.REFUSE_SIGN_IN, user_id=known and known.user_id, facts=facts)
         raise InvalidCredentials
-    pending = Pending.begun()
+    owner, pending = known.user_id, Pending.begun()
+    is_outdated = passwords.is_outdated(stored, owner=owner)
     (signed_in,) = await door.write(
         queries.SIGN_IN_WITH_PASSWORD,
         row=SignIn,
-        user_id=known.user_id,
+        user_id=owner,
         verified_hash=stored,
-        new_hash=await passwords.hash_password(request.password) if passwords.is_outdated(stored) else None,
+        new_hash=await passwords.hash_password(request.password, owner=owner) if is_outdated else None,
         attempt=[bucket.name for bucket in buckets],
         **pending.terms(device_name=request.device_name, transport=request.transport),
     )
@@ -339,14 +343,6 @@ async def get_jwks() -> JsonWebKeySet:
 
 def _key_info(key: Key) -> dict[Literal["algorithm", "key_id", "key_fingerprint"], str]:
     return {"algorithm": key.algorithm, "key_id": key.id, "key_fingerprint": key.fingerprint}
-
-
-def _check_new_password(password: str) -> None:
-    least = settings.current().password_min_length
-    if not least <= passwords.length(password) <= passwords.MAX_LENGTH:
-        raise ValidationFailed.of(
-            "password", "password_length", f"must have {least} to {passwords.MAX_LENGTH} characters"
-        )
 
 
 def _sign_in(

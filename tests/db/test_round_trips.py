@@ -98,12 +98,16 @@ def with_another_seal(token: str) -> str:
 
 
 def test_every_route_keeps_to_its_budget(
-    wire: Wire, start_app: Callable[..., str], routes: list[Route], new_admin: Callable[[str], Person]
+    wire: Wire,
+    start_app: Callable[..., str],
+    routes: list[Route],
+    new_admin: Callable[[str], Person],
+    new_person: Callable[..., Person],
 ) -> None:
     meter = Meter(wire, start_app(DATABASE_URL=wire.url))
     spent = {}
     for route in routes:
-        person = new_admin(meter.url)
+        person = (new_admin if route.endpoint.access.role else new_person)(meter.url)
         visit = walk.visit(route, person)
         spent[route.name] = meter.cost(visit.by, person, status=route.endpoint.status)
     assert spent == BUDGETS

@@ -24,6 +24,11 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
 }
 
+# What must have happened before a call of the route is one that succeeds.
+BEFORE: dict[str, Callable[[Person], object]] = {
+    "restore_account": lambda person: person.delete("/api/account"),
+}
+
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.
 THINGS: dict[str, Callable[[Person], str]] = {
     "application_id": lambda person: str(person.create_application()["id"]),
@@ -55,6 +60,8 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
         path = path.replace(f"{{{name}}}", names(name) if names else THINGS[name](owner))
     assert "{" not in path, f"{route.name}: walk.py has nothing to put into {path}"
     assert (route.endpoint.body is None) == (route.name not in BODIES), f"{route.name}: walk.py lacks a body for it"
+    if names is None and route.name in BEFORE:
+        BEFORE[route.name](owner)
     return Visit(route, path, BODIES[route.name](owner) if route.name in BODIES else None)
 
 

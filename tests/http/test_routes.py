@@ -132,7 +132,7 @@ def test_no_route_takes_what_is_meant_for_another(app: App, routes: list[Route],
 
 def test_every_function_is_a_route_a_timer_or_the_catch_all(app: App, routes: list[Route]) -> None:
     timers = set(triggers(app, "timerTrigger"))
-    assert timers == {"purge_expired_sessions"}
+    assert timers == {"purge_expired_sessions", "deliver_mail"}
     assert set(functions(app)) == {route.name for route in routes} | timers | {"zz_unmatched"}
 
 

@@ -39,6 +39,10 @@ async def who(req: func.HttpRequest) -> func.HttpResponse:
     setting = os.environ.get("SETTING", "none")
     return func.HttpResponse(f"{os.getpid()} {os.environ['DATABASE_URL']} {os.environ['JWT_SECRET']} {setting}")
 
+@app.route("mail", methods=["GET"])
+async def mail(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(f"{os.environ['APP_URL']} {os.environ['MAIL_DIRECTORY']}")
+
 @app.timer_trigger("timer", schedule="0 0 0 1 1 *")
 async def yearly(timer: func.TimerRequest) -> None:
     return {"pid": os.getpid()}

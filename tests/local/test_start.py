@@ -72,6 +72,18 @@ def test_the_embedded_owner_can_do_what_neons_can_and_no_more(running: tuple[Pro
         connection.execute("CREATE DATABASE another")
 
 
+def test_mail_leads_to_this_host_and_is_kept_with_the_rest_unless_that_is_set(
+    project: Project, running: tuple[Project, Started]
+) -> None:
+    shared, started = running
+    url, directory = get(f"{started.url}/mail").text.split()
+    assert get(f"{url}/verify-email").status_code == 200
+    assert url.startswith(started.url)
+    assert Path(directory) == shared.root / ".local" / "mail"
+    own = project.start(APP_URL="https://app.example.com", MAIL_DIRECTORY="elsewhere")
+    assert get(f"{own.url}/mail").text.split() == ["https://app.example.com", "elsewhere"]
+
+
 def test_settings_come_from_the_environment_then_from_the_file(project: Project) -> None:
     values = '{"JWT_SECRET": "from-the-file", "SETTING": "from-the-file"}'
     settings = f'{{"Values": {values}, "Host": {{"CORS": "http://localhost:5173"}}}}'

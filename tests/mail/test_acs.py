@@ -1,5 +1,6 @@
 """Azure Communication Services, as its REST reference describes it: a loopback server that speaks the same format."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
@@ -194,8 +195,6 @@ def test_attempts_that_belong_together_are_one_request_to_the_service_and_later_
 def test_a_service_that_is_silent_for_too_long_is_tried_again(
     azure: Azure, post: Post, deliver: Deliver, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import time
-
     monkeypatch.setattr(senders, "TIMEOUT", 0.05)
     answer = azure.answer
 

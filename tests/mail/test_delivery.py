@@ -1,5 +1,6 @@
 """Delivery: at least once, by one process at a time, with patience, and not for ever."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,13 +10,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from shared import mail, settings
-from shared.mail import Delivery, Message
+from shared import db, mail, settings
+from shared.mail import Delivery, Message, service
 from shared.mail.service import LAST_DELAY, MAX_ATTEMPTS
 from tests.conftest import Mail
 from tests.mail.conftest import ADA, NOTICE, TOKEN, VERIFY, Row, Server, Sql, due_now
+from tests.processes import eventually
 
 Post = Callable[..., None]
 Deliver = Callable[[], Delivery]
@@ -62,8 +65,6 @@ def test_mail_goes_into_a_directory_unless_it_is_set_to_go_further(
 
 
 def test_links_do_not_follow_the_host_header(post: Post, app_url: str, mail_to: Callable[[str], list[Mail]]) -> None:
-    import httpx
-
     post(Message("reset_password", "lovelace@example.com", {"token": TOKEN}))
     fired = httpx.post(
         f"{app_url}/_local/timers/deliver_mail",
@@ -231,7 +232,6 @@ def test_deliverers_at_once_send_each_message_once(
 def test_what_was_posted_goes_out_at_once_and_the_calls_are_one_task(
     new_server: Callable[..., Server], run: Callable[..., Any], configured: Callable[..., None], post: Post
 ) -> None:
-    import asyncio
 
     server = new_server()
     configured(MAIL_AT_ONCE="true")
@@ -251,9 +251,6 @@ def test_what_was_posted_goes_out_at_once_and_the_calls_are_one_task(
 def test_what_is_posted_while_a_delivery_runs_goes_out_too(
     new_server: Callable[..., Server], run: Callable[..., Any], configured: Callable[..., None], post: Post
 ) -> None:
-    import asyncio
-
-    from shared import db
 
     server = new_server(pause=0.1)
     configured(MAIL_AT_ONCE="true")
@@ -271,8 +268,56 @@ def test_what_is_posted_while_a_delivery_runs_goes_out_too(
     assert sorted(message["To"] for message in server.taken) == [ADA, "b@example.com"]
 
 
+def test_what_fails_for_now_is_tried_again_by_the_same_process_and_holds_nobody_up(
+    new_server: Callable[..., Server],
+    run: Callable[..., Any],
+    configured: Callable[..., None],
+    post: Post,
+    outbox: Outbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+
+    monkeypatch.setattr(service, "FIRST_DELAY", 1.0)
+    server = new_server(answers=["451 4.7.1 Greylisted"])
+    configured(MAIL_AT_ONCE="true")
+    post(NOTICE)
+
+    async def requests() -> list[str]:
+        mail.soon()
+        (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "mail.soon"]
+        await asyncio.to_thread(eventually, lambda: outbox()[0]["last_error"] is not None)
+        await db.as_service(mail.guard(Message("password_changed", "b@example.com"), user_id=None)).write(db.NOTHING)
+        mail.soon()
+        await task
+        return [str(message["To"]) for message in server.taken]
+
+    assert run(requests()) == ["b@example.com", ADA]
+
+
+def test_what_fails_for_long_is_left_to_the_timer(
+    new_server: Callable[..., Server],
+    run: Callable[..., Any],
+    configured: Callable[..., None],
+    post: Post,
+    outbox: Outbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+
+    monkeypatch.setattr(service, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(service, "FACTOR", 1.0)
+    new_server(answers=["451 4.7.1 Greylisted"] * 99)
+    configured(MAIL_AT_ONCE="true")
+    post(NOTICE)
+
+    async def request() -> None:
+        mail.soon()
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "mail.soon"))
+
+    run(request())
+    assert (outbox()[0]["state"], outbox()[0]["attempts"]) == ("queued", 1 + service.RETRIES)
+
+
 def test_with_nothing_sent_at_once_soon_does_nothing(run: Callable[..., Any], post: Post, outbox: Outbox) -> None:
-    import asyncio
 
     post(NOTICE)
 
@@ -287,7 +332,6 @@ def test_with_nothing_sent_at_once_soon_does_nothing(run: Callable[..., Any], po
 def test_a_delivery_that_fails_at_once_is_logged_and_troubles_nobody(
     run: Callable[..., Any], configured: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    import asyncio
 
     configured(MAIL_AT_ONCE="true", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
 
@@ -303,8 +347,6 @@ def test_a_delivery_that_fails_at_once_is_logged_and_troubles_nobody(
 def test_the_timer_of_a_process_of_its_own_sends_what_is_due(
     start_app: Callable[..., str], post: Post, new_server: Callable[..., Server], outbox: Outbox
 ) -> None:
-    import httpx
-
     server = new_server()
     post(NOTICE)
     url = start_app(**{name: os.environ[name] for name in ("MAIL_SENDER", "MAIL_FROM", "SMTP_URL")})

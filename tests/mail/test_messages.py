@@ -1,5 +1,6 @@
 """Messages: what they need is checked where they are made, and what they say is only words."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, policy
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from local.project import ROOT
 from shared.mail import LINKS, TEMPLATES, Message
 from shared.mail.messages import FACTS, needs, render
 from shared.mail.models import Letter, Rendered
@@ -215,6 +217,11 @@ def test_a_fact_may_come_later_but_never_a_token() -> None:
         Message("verify_email", ADA, later=("token",))
 
 
+def test_a_moment_may_come_as_postgresql_writes_it() -> None:
+    message = Message("account_deletion_requested", later=("due",))
+    assert "27 November 2026 at 21:35 UTC" in rendered(message, due="2026-11-27T22:35:04.1234+01:00").text
+
+
 def test_a_message_does_not_show_its_facts_when_it_is_printed() -> None:
     assert TOKEN not in repr(VERIFY)
     assert TOKEN.encode() not in VERIFY.sealed()
@@ -230,3 +237,14 @@ def test_a_tokens_seal_opens_for_its_own_recipient_and_message_only() -> None:
     for template, recipient in [("verify_email", "eve@example.com"), ("reset_password", ADA)]:
         with pytest.raises(SealBroken):
             render(letter(template, recipient))
+
+
+# ---------------------------------------------------------------- written down
+
+
+def test_the_documentation_lists_every_message_with_its_facts_and_every_page() -> None:
+    text = (ROOT / "docs" / "mail.md").read_text()
+    listed = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text.partition("## Messages")[2], re.MULTILINE))
+    facts = {name: set(re.findall(r"\w+", cell)) for name, cell in listed.items()}
+    assert facts == {name: needs(template) for name, template in TEMPLATES.items()}
+    assert set(re.findall(r"`(/[a-z-]+)(?:#token=)?`", text)) >= {link.path for link in LINKS}

@@ -59,6 +59,8 @@ CACHES = (
     access_tokens._prove,
     access_tokens._header,
     passwords._bench,
+    passwords._peppers,
+    passwords._nobodys_seal,
 )
 """All that is read from the settings once."""
 

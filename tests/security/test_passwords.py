@@ -6,18 +6,23 @@ import secrets
 import threading
 import time
 import unicodedata
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from shared import connections
+from shared import connections, settings
+from shared.db import uuid7
 from shared.errors import Overloaded
 from shared.security import passwords
+from shared.security.sealing import SealingKey
+from shared.settings import SettingsError
 from tests.conftest import PASSWORD, Client, Person
 from tests.sessions.rows import Sql, disable
 from tests.sessions.together import at_once
@@ -25,6 +30,16 @@ from tests.sessions.together import at_once
 WRONG = "a password that is wrong"
 CHEAPER = PasswordHasher(time_cost=1, memory_cost=8_192, parallelism=1)
 COMPOSED, DECOMPOSED = "\u00e9", "e\u0301"
+HANGUL = "\ub300\ud55c\ubbfc\uad6d\ub9cc\uc138\uc6b0\ub9ac\ub098\ub77c"
+LONG = (
+    "nobody knows how the owl got into the attic, but all through October we heard it walk about over our heads, "
+    "and in the morning there was dust on the piano"
+)
+
+
+def keys(count: int) -> str:
+    """As many characters that UTF-16 writes as two each, no two of them alike."""
+    return "".join(chr(0x1F300 + 7 * number % 509) for number in range(count))
 
 
 def new_email() -> str:
@@ -65,7 +80,7 @@ def test_one_password_of_two_people_is_kept_differently(new_person: Callable[...
 
 def test_what_is_verified_when_there_is_no_account_costs_as_much_as_an_account(environment: dict[str, str]) -> None:
     assert extract_parameters(passwords.NOBODY) == extract_parameters(passwords.HASHER.hash(PASSWORD))
-    assert not passwords.is_outdated(passwords.NOBODY)
+    assert not passwords.is_outdated(passwords.NOBODY, owner=uuid7())
 
 
 def test_a_hash_of_another_cost_is_replaced_at_the_next_login(person: Person, sql: Sql) -> None:
@@ -96,8 +111,16 @@ def test_what_is_no_hash_lets_nobody_in(person: Person, sql: Sql, kept: str | No
 
 @pytest.mark.parametrize(
     "password",
-    ["x" * 10, "x" * 128, "\U0001f511" * 10, "\U0001f511" * 128, COMPOSED * 128, " " * 10, "12 45 78 0", "\u6f22" * 10],
-    ids=["10", "128", "10 keys", "128 keys", "128 accents", "blanks", "digits", "CJK"],
+    [
+        LONG[:10],
+        LONG[:128],
+        keys(10),
+        keys(128),
+        LONG.replace("o", COMPOSED)[:128],
+        "12 45 78 0",
+        "\u6f22\u5b57\u4eee\u540d\u4ea4\u3058\u308a\u6587\u7ae0\u4f53",
+    ],
+    ids=["10", "128", "10 keys", "128 keys", "accents", "digits", "CJK"],
 )
 def test_ten_to_128_characters_are_a_password_whatever_they_are(client: Client, password: str) -> None:
     email = new_email()
@@ -107,7 +130,7 @@ def test_ten_to_128_characters_are_a_password_whatever_they_are(client: Client, 
 
 @pytest.mark.parametrize(
     "password",
-    ["x", "x" * 9, "x" * 129, "\U0001f511" * 9, "\U0001f511" * 129],
+    ["x", LONG[:9], LONG[:129], keys(9), keys(129)],
     ids=["1", "9", "129", "9 keys", "129 keys"],
 )
 def test_a_password_too_short_or_too_long_is_refused(client: Client, password: str) -> None:
@@ -120,8 +143,8 @@ def test_a_password_too_short_or_too_long_is_refused(client: Client, password: s
 
 def test_the_least_length_is_a_setting(start_app: Callable[..., str]) -> None:
     client = Client(start_app(PASSWORD_MIN_LENGTH="15"))
-    assert register(client, "x" * 14).status_code == 422
-    assert register(client, "x" * 15).status_code == 201
+    assert register(client, LONG[:14]).status_code == 422
+    assert register(client, LONG[:15]).status_code == 201
     client.close()
 
 
@@ -130,8 +153,8 @@ def test_the_least_length_is_a_setting(start_app: Callable[..., str]) -> None:
     [
         (f"caf{COMPOSED} au lait", f"caf{DECOMPOSED} au lait"),
         (f"caf{DECOMPOSED} au lait", f"caf{COMPOSED} au lait"),
-        ("\u1100\u1161" * 10, "\uac00" * 10),
-        ("\u212b" * 10, "\u00c5" * 10),
+        (unicodedata.normalize("NFD", HANGUL), HANGUL),
+        ("\u212bngstr\u00f6ms units", "\u00c5ngstr\u00f6ms units"),
     ],
     ids=["composed first", "decomposed first", "Hangul", "Angstrom"],
 )
@@ -152,9 +175,10 @@ def test_what_only_looks_alike_is_another_password(client: Client) -> None:
 @pytest.mark.parametrize(("times", "status"), [(9, 422), (10, 201), (128, 201), (129, 422)])
 def test_a_password_is_as_long_however_a_keyboard_composes_it(client: Client, times: int, status: int) -> None:
     """Counted as it is hashed. Or else a tablet could not type what a computer made, or made too short a one."""
-    for character in (COMPOSED, DECOMPOSED):
-        assert unicodedata.normalize("NFC", character * times) == COMPOSED * times
-        assert register(client, character * times).status_code == status, character
+    composed = LONG.replace("o", COMPOSED)[:times]
+    decomposed = unicodedata.normalize("NFD", composed)
+    assert (len(composed), len(decomposed) > times) == (times, True)
+    assert [register(client, password).status_code for password in (composed, decomposed)] == [status, status]
 
 
 # ---------------------------------------------------------------- the same for everybody
@@ -335,3 +359,182 @@ def test_the_queue_is_as_long_as_it_may_be_and_empties(
 
     assert all(asyncio.run(crowd()))
     assert bench.waiting == 0
+
+
+# ---------------------------------------------------------------- with a pepper
+
+OLD, NEW = (
+    f"{name}:{b64encode(bytes(range(start, start + 32))).decode()}" for name, start in (("old", 1), ("new", 99))
+)
+
+
+def seals(name: str) -> str:
+    return f"$sealed$v=1${name}$"
+
+
+def test_with_a_pepper_the_database_holds_nothing_to_guess_against(
+    configure: Callable[..., None], new_person: Callable[..., Person], sql: Sql
+) -> None:
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    person = new_person()
+    stored = stored_hash(sql, person.id)
+    assert stored.startswith(seals("old"))
+    assert b"argon2" not in b64decode(stored.removeprefix(seals("old")))
+    assert log_in(person, person.email).status_code == 200
+    assert log_in(person, person.email, WRONG).status_code == 401
+    assert stored_hash(sql, person.id) == stored
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "beginning"),
+    [
+        ({}, {"PASSWORD_PEPPER_KEYS": OLD}, seals("old")),
+        ({"PASSWORD_PEPPER_KEYS": OLD}, {"PASSWORD_PEPPER_KEYS": f"{NEW},{OLD}"}, seals("new")),
+        (
+            {"PASSWORD_PEPPER_KEYS": OLD},
+            {"PASSWORD_PEPPER_KEYS": NEW, "PASSWORD_PEPPER_KEYS_PREVIOUS": OLD},
+            seals("new"),
+        ),
+        (
+            {"PASSWORD_PEPPER_KEYS": OLD},
+            {"PASSWORD_PEPPER_KEYS": "", "PASSWORD_PEPPER_KEYS_PREVIOUS": OLD},
+            "$argon2id$",
+        ),
+    ],
+    ids=["a first pepper", "a new one", "a new one in place of the old", "none any more"],
+)
+def test_a_hash_is_kept_as_it_is_to_be_kept_now_from_the_next_login_on(
+    configure: Callable[..., None],
+    new_person: Callable[..., Person],
+    sql: Sql,
+    before: dict[str, str],
+    after: dict[str, str],
+    beginning: str,
+) -> None:
+    configure(**before)
+    person = new_person()
+    old = stored_hash(sql, person.id)
+    configure(**after)
+    assert log_in(person, person.email, WRONG).status_code == 401
+    assert stored_hash(sql, person.id) == old
+    assert log_in(person, person.email).status_code == 200
+    renewed = stored_hash(sql, person.id)
+    assert renewed.startswith(beginning)
+    assert not old.startswith(beginning)
+    assert log_in(person, person.email).status_code == 200
+    assert stored_hash(sql, person.id) == renewed
+
+
+def test_a_sealed_hash_of_another_cost_is_replaced_at_the_next_login(
+    configure: Callable[..., None], new_person: Callable[..., Person], sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(passwords, "HASHER", CHEAPER)
+        person = new_person()
+    old = stored_hash(sql, person.id)
+    assert passwords.is_outdated(old, owner=UUID(person.id))
+    assert log_in(person, person.email).status_code == 200
+    renewed = stored_hash(sql, person.id)
+    assert (renewed == old, passwords.is_outdated(renewed, owner=UUID(person.id))) == (False, False)
+
+
+def test_a_sealed_hash_lets_nobody_in_to_another_account(
+    configure: Callable[..., None], new_person: Callable[..., Person], sql: Sql
+) -> None:
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    ada, eve = new_person(), new_person()
+    store_hash(sql, ada.id, stored_hash(sql, eve.id))
+    assert log_in(ada, ada.email, eve.password).status_code == 401
+
+
+def test_without_its_key_a_sealed_hash_lets_nobody_in_until_it_is_back_and_the_log_says_so(
+    configure: Callable[..., None], new_person: Callable[..., Person], sql: Sql, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    person = new_person()
+    old = stored_hash(sql, person.id)
+    for others in (NEW, ""):
+        caplog.clear()
+        configure(PASSWORD_PEPPER_KEYS=others)
+        assert log_in(person, person.email).status_code == 401
+        assert "a password hash under key 'old' cannot be opened" in caplog.text
+        assert stored_hash(sql, person.id) == old
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    assert log_in(person, person.email).status_code == 200
+
+
+@pytest.mark.usefixtures("environment")
+def test_no_character_of_a_sealed_hash_can_be_another(
+    configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(PASSWORD_PEPPER_KEYS=f"{OLD},{NEW}")
+    cheapest = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "HASHER", cheapest)
+    monkeypatch.setattr(passwords, "NOBODY", cheapest.hash(WRONG))
+    owner = uuid7()
+    stored = asyncio.run(passwords.hash_password(PASSWORD, owner=owner))
+    altered = [
+        stored[:at] + other + stored[at + 1 :] for at in range(len(stored)) for other in "$A9=n" if other != stored[at]
+    ]
+    altered += [stored.replace("$old$", "$new$"), stored[:-1], stored + "=", stored + "A", stored.lower()]
+
+    async def verify_all() -> list[bool]:
+        return [await passwords.verify(each, PASSWORD, owner=owner) for each in altered]
+
+    assert asyncio.run(passwords.verify(stored, PASSWORD, owner=owner))
+    assert not any(asyncio.run(verify_all()))
+    for other in (uuid7(), None):
+        assert not asyncio.run(passwords.verify(stored, PASSWORD, owner=other))
+
+
+@pytest.mark.parametrize("pepper_came", ["before the account", "after the account"])
+@pytest.mark.parametrize("setting", ["PASSWORD_PEPPER_KEYS", "PASSWORD_PEPPER_KEYS_PREVIOUS"])
+@pytest.mark.parametrize("prepare", [case for case in REFUSED if case is not when_disabled])  # see the test after this
+def test_with_a_pepper_too_every_refused_login_costs_the_same(
+    configure: Callable[..., None],
+    new_person: Callable[..., Person],
+    sql: Sql,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+    prepare: Callable[[Person, Sql], tuple[str, str]],
+    setting: str,
+    pepper_came: str,
+) -> None:
+    """One seal opened and one password verified, whether or not there is an account, and however it is kept."""
+    if pepper_came == "before the account":
+        configure(PASSWORD_PEPPER_KEYS=OLD)
+    person = new_person()
+    email, password = prepare(person, sql)
+    configure(PASSWORD_PEPPER_KEYS="")
+    configure(**{setting: OLD})
+    opened, open_seal = [], SealingKey.open
+
+    def counting_open(self: SealingKey, *args: Any, **named: Any) -> bytes:
+        opened.append(self.id)
+        return open_seal(self, *args, **named)
+
+    monkeypatch.setattr(SealingKey, "open", counting_open)
+    work.hashed = work.round_trips = 0
+    assert log_in(person, email, password).status_code == 401
+    assert opened == ["old"]
+    assert [extract_parameters(stored) for stored in work.verified] == [extract_parameters(passwords.NOBODY)]
+    assert (work.hashed, work.round_trips) == (0, 2)
+
+
+def test_with_a_pepper_a_right_password_of_a_disabled_account_costs_no_hash_more_than_a_wrong_one(
+    configure: Callable[..., None], new_person: Callable[..., Person], sql: Sql, work: Work
+) -> None:
+    """Its seal is opened twice, which takes microseconds: to verify it, and to see whether it is kept as it should."""
+    configure(PASSWORD_PEPPER_KEYS=OLD)
+    person = new_person()
+    email, password = when_disabled(person, sql)
+    work.hashed = work.round_trips = 0
+    assert log_in(person, email, password).status_code == 401
+    assert (len(work.verified), work.hashed, work.round_trips) == (1, 0, 2)
+
+
+def test_a_key_that_seals_and_one_that_only_opens_have_different_ids(configure: Callable[..., None]) -> None:
+    configure(PASSWORD_PEPPER_KEYS=OLD, PASSWORD_PEPPER_KEYS_PREVIOUS=OLD)
+    with pytest.raises(SettingsError, match="PASSWORD_PEPPER_KEYS_PREVIOUS must not share an id"):
+        settings.current()

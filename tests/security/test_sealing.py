@@ -144,7 +144,7 @@ def test_once_sealing_keys_are_set_jwt_secret_may_be_changed_at_will(configure: 
     assert not sealing.is_outdated(sealed)
 
 
-@pytest.mark.parametrize("name", ["SEALING_KEYS"])
+@pytest.mark.parametrize("name", ["SEALING_KEYS", "PASSWORD_PEPPER_KEYS", "PASSWORD_PEPPER_KEYS_PREVIOUS"])
 @pytest.mark.parametrize(
     "keys",
     [

@@ -77,6 +77,10 @@ class Mail:
         return self._part("html")
 
     @property
+    def recipients(self) -> list[str]:
+        return [address.addr_spec.lower() for header in self.mail.get_all("To", []) for address in header.addresses]
+
+    @property
     def links(self) -> list[str]:
         return URL.findall(self.text)
 
@@ -99,7 +103,7 @@ def routes(directory: Path) -> list[Route]:
 
     def list_json(request: Request) -> Response:
         to = request.query_params.get("to", "").lower()
-        found = [mail for mail in _newest(directory) if not to or to in mail.header("To").lower()]
+        found = [mail for mail in _newest(directory) if not to or to in mail.recipients]
         return JSONResponse({"messages": [_document(mail) for mail in found]}, headers={"Cache-Control": "no-store"})
 
     def show_message(request: Request) -> Response:

@@ -151,7 +151,6 @@ class Settings(BaseModel):
     password_hash_workers: int | None = Field(
         None, ge=1, le=64, description="Password hashes computed at once (19 MiB each); the number of cores unless set."
     )
-
     app_url: str = Field(
         "http://127.0.0.1:7071",
         description="Where people use the app: the front end's address. Links in mail begin with it, and with nothing "

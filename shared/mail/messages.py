@@ -111,7 +111,7 @@ TEMPLATES: Mapping[str, Template] = {
         "Your e-mail address was changed",
         (
             "Your Jobtrail account has another e-mail address now, and mail to this one ends here.",
-            "If you did not change it, answer this message at once: whoever did can reset the password.",
+            "If it was not you, tell the people who run this Jobtrail at once: whoever it was can reset the password.",
         ),
     ),
     "password_changed": Template(
@@ -196,7 +196,7 @@ TEMPLATES: Mapping[str, Template] = {
         "Your account was disabled",
         (
             "An administrator has disabled your Jobtrail account, and every session has ended. Nothing was deleted.",
-            "If you think this is a mistake, answer this message.",
+            "If you think this is a mistake, tell the people who run this Jobtrail.",
         ),
     ),
     "account_deletion_requested": Template(

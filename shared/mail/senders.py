@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,8 +118,11 @@ def _submit(url: str, mail: "EmailMessage") -> None:
         raise Undeliverable("smtp: the server takes no address like this") from None
     except (smtplib.SMTPException, OSError) as error:
         raise Postponed(_smtp_code(error)) from None
+    else:
+        with suppress(smtplib.SMTPException, OSError):  # whatever is answered to a goodbye, the message was taken
+            server.quit()
     finally:
-        server.close()  # without QUIT: whatever a server answered to that, the message was taken or was not
+        server.close()
 
 
 def _greeted(url: str, own_name: str) -> "SMTP":

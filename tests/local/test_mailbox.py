@@ -68,7 +68,7 @@ def test_a_message_is_shown_with_its_links(url: str, directory: Path) -> None:
 
 def test_scripts_and_tests_read_it_as_json(url: str, directory: Path) -> None:
     put(directory, "a", to="ada@example.com")
-    put(directory, "b", to="bob@example.com")
+    put(directory, "b", to="not-ada@example.com")
     (mail,) = get(f"{url}/_local/mailbox.json?to=Ada@example.com").json()["messages"]
     assert (mail["id"], mail["to"], mail["subject"]) == ("a", "ada@example.com", "Hello")
     assert mail["links"] == ["https://app.example.com/verify-email#token=abc"]

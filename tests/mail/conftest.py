@@ -125,6 +125,7 @@ class Server:
     on_message: Callable[[], None] = lambda: None
     hangs_up: bool = False
     pause: float = 0.0
+    goodbye: str = "221 Bye"
     taken: list[EmailMessage] = field(default_factory=list)
     envelopes: list[tuple[str, list[str]]] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
@@ -157,6 +158,9 @@ class Server:
             self.was_encrypted.append(session.ssl is not None)
             self.on_message()
         return answer
+
+    async def handle_QUIT(self, _s: SMTP, _: Session, _e: Envelope) -> str:  # noqa: N802
+        return self.goodbye
 
     def authenticate(self, _s: SMTP, _: Session, _e: Envelope, _m: str, data: LoginPassword) -> AuthResult:
         self.logins.append((data.login.decode(), data.password.decode()))

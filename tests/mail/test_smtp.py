@@ -56,6 +56,15 @@ def test_a_server_that_hangs_up_in_the_middle_is_tried_again(
     assert deliver().postponed == 1
 
 
+def test_a_server_that_is_rude_when_it_is_left_has_taken_the_message(
+    new_server: NewServer, post: Post, deliver: Deliver
+) -> None:
+    server = new_server(goodbye="421 4.3.2 Closing down")
+    post(NOTICE)
+    assert deliver().sent == 1
+    assert len(server.taken) == 1
+
+
 def test_a_server_that_is_not_there_is_tried_again(
     new_server: NewServer, post: Post, deliver: Deliver, configured: Callable[..., None], outbox: Outbox
 ) -> None:

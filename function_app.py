@@ -274,7 +274,6 @@ async def erase_deleted_accounts(timer: func.TimerRequest) -> None:
     await leaving.erase()
 
 
-
 @app.timer_trigger("timer", schedule="0 7 * * * *")  # hourly: more often would keep Neon from going to sleep
 async def purge_expired_sessions(timer: func.TimerRequest) -> None:
     """Delete expired and long-revoked sessions, stale keys and reservations."""

@@ -55,7 +55,9 @@ def operations(cell: str) -> Iterator[Operation]:
 
 
 def who(access: Access) -> str:
-    return (access.role or "member") if access.needs_caller else "anyone"
+    if not access.needs_caller:
+        return "anyone"
+    return (access.role or "member") + (", fresh" if access.is_fresh else "")
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,6 @@ HELD = (
             "idle_expires_at",
             "absolute_expires_at",
             "revoked_at",
-            "revoked_reason",
         ),
     ),
 )

@@ -54,7 +54,7 @@ def ada(new_person: Callable[..., Person]) -> Person:
     """Somebody who has used what there is."""
     ada = new_person(first_name="Ada", company="Contoso")
     for number in range(3):
-        ada.create_application(company=f"Company {number}", notes="Sa\u00f1a \U0001f600, \"quoted\"\nand two lines")
+        ada.create_application(company=f"Company {number}", notes='Sa\u00f1a \U0001f600, "quoted"\nand two lines')
     draft = {"company": "Contoso", "position": "Engineer"}
     assert ada.post("/api/applications", draft, headers={"Idempotency-Key": "first"}).status_code == 201
     assert ada.post("/api/quotas/job_searches/consume", {"key": "first"}).status_code == 200

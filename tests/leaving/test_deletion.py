@@ -141,7 +141,7 @@ def test_nothing_is_left_but_that_there_was_an_account(
     left = mentions(sql, ada, ["mail_outbox"])
     assert left.keys() == {"audit_events"}
     (tombstone,) = left["audit_events"]
-    assert tombstone["event"] == "account_erased"
+    assert tombstone["event"] == "account_forgotten"
     assert (tombstone["ip"], tombstone["user_agent"], tombstone["session_id"]) == (None, None, None)
 
 
@@ -153,7 +153,7 @@ def mentions(sql: Sql, person: Person, but: list[str]) -> dict[str, list[Any]]:
     )
     for (table,) in everywhere.fetchall():
         if table not in but:
-            rows = sql.execute(f'SELECT to_jsonb(t) FROM "{table}" t').fetchall()  # type: ignore[call-overload]
+            rows = sql.execute(f'SELECT to_jsonb(t) FROM "{table}" t').fetchall()
             found[table] = [row for (row,) in rows if person.id in json.dumps(row) or person.email in json.dumps(row)]
     return {table: rows for table, rows in found.items() if rows}
 

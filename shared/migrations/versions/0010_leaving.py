@@ -12,7 +12,6 @@ ALTER TABLE users ADD COLUMN deletion_due_at timestamptz;
 CREATE INDEX users_deletion_due_at ON users (deletion_due_at) WHERE deletion_due_at IS NOT NULL;
 GRANT SELECT (deletion_due_at), UPDATE (deletion_due_at) ON users TO tenant;
 GRANT SELECT (id, user_id, recipient, template, state, created_at, settled_at) ON mail_outbox TO tenant;
-GRANT SELECT (revoked_reason) ON sessions TO tenant;
 
 CREATE OR REPLACE FUNCTION shown_user(u users) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -48,7 +47,6 @@ BEGIN
 END $$;
 ALTER TABLE users DROP COLUMN deletion_due_at;
 REVOKE SELECT ON mail_outbox FROM tenant;
-REVOKE SELECT (revoked_reason) ON sessions FROM tenant;
 """
 
 

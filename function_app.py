@@ -12,6 +12,7 @@ from shared import (
     factors,
     health,
     identities,
+    leaving,
     mail,
     openapi,
     passkeys,
@@ -42,7 +43,7 @@ from shared.documents import Document, Page, Retry, Versions
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
 from shared.fields import Accepted, PlainText
 from shared.health import Health, NotReady, Readiness
-from shared.http import OAUTH_COOKIE, AnyQuery, Call, Html, Json, endpoint
+from shared.http import OAUTH_COOKIE, AnyQuery, Call, Html, Json, Zip, endpoint
 from shared.identities import Arrival, Departure, Identity, LinkBegun
 from shared.passkeys import Passkey, Passkeys
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
@@ -544,6 +545,30 @@ async def release_reservation(caller: AnyCaller, reservation_id: UUID) -> Docume
     return await quotas.settle(caller, reservation_id, "released")
 
 
+# ---------------------------------------------------------------- Leaving
+
+
+@app.route("api/account/export", methods=["POST"])
+@endpoint(fresh, raises=(QuotaExceeded,))
+async def export_account(caller: Caller, call: Call) -> Zip:
+    """Take a copy of everything the account holds."""
+    return Zip(await leaving.export(caller, device=call.device), headers=leaving.AS_FILE)
+
+
+@app.route("api/account", methods=["DELETE"])
+@endpoint(fresh, status=202, raises=(leaving.AdminCannotLeave,))
+async def delete_account(caller: Caller, call: Call) -> Document[leaving.Deletion]:
+    """Have the account deleted in seven days."""
+    return await leaving.leave(caller, device=call.device)
+
+
+@app.route("api/account/restore", methods=["POST"])
+@endpoint(fresh, raises=(leaving.NoDeletionPending,))
+async def restore_account(caller: Caller, call: Call) -> None:
+    """Take the deletion of the account back."""
+    return await leaving.restore(caller, device=call.device)
+
+
 # ---------------------------------------------------------------- Administration
 
 
@@ -604,6 +629,12 @@ async def get_metrics(caller: Caller, query: MetricsQuery, call: Call) -> Metric
 
 
 # ---------------------------------------------------------------- Timers
+
+
+@app.timer_trigger("timer", schedule="30 7 * * * *")  # with the purge, while the database is awake
+async def erase_deleted_accounts(timer: func.TimerRequest) -> None:
+    """Take apart the accounts whose owners left seven days ago."""
+    await leaving.erase()
 
 
 @app.timer_trigger("timer", schedule="0 7 * * * *")  # hourly: more often would keep Neon from going to sleep

@@ -159,6 +159,10 @@ class Html(Raw):
     media_type = "text/html"
 
 
+class Zip(Raw):
+    media_type = "application/zip"
+
+
 @dataclass(frozen=True, slots=True)
 class Redirect:
     """Somewhere else to go (302), for the browser that a person sits at."""

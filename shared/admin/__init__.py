@@ -11,6 +11,7 @@ from shared.admin.models import (
     UserQuery,
     UserSummary,
 )
+from shared.admin.queries import HELD
 from shared.admin.service import (
     LastAdmin,
     change_user,
@@ -23,6 +24,7 @@ from shared.admin.service import (
 )
 
 __all__ = [
+    "HELD",
     "AccountChanges",
     "AdminQuota",
     "Ending",

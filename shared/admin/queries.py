@@ -7,6 +7,7 @@ from psycopg import sql
 from shared.accounts import User
 from shared.admin.models import Sort
 from shared.db import statement
+from shared.holdings import Holding
 
 USER = sql.SQL(", ").join(sql.Identifier("users", name) for name in User.model_fields)
 
@@ -141,3 +142,5 @@ MEASURE = statement(
     ) AS measured
     """
 )
+
+HELD = (Holding("quota_overrides", shown=("metric", "units")),)

@@ -1,6 +1,7 @@
 """The audit log's SQL. What is not asked for is a constant to the planner, so that each search finds its own index."""
 
 from shared.db import statement
+from shared.holdings import Holding
 
 LIST_ACTIVITY = statement(
     """
@@ -39,3 +40,11 @@ SEARCH_EVENTS = statement(
 )
 
 NOTE_LIMIT = statement("SELECT audit('rate_limit_met', NULL, %(facts)s, false, NULL)")
+
+HELD = (
+    Holding(
+        "audit_events",
+        shown=("id", "event", "succeeded", "actor_id", "session_id", "ip", "user_agent", "facts", "created_at"),
+    ),
+    Holding("audit_chains", why_not="the length and the last link of the chain of audit events"),
+)

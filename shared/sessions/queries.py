@@ -1,6 +1,7 @@
 """The sessions' SQL. Which statement keeps which invariant is written in docs/sessions.md."""
 
 from shared.db import statement
+from shared.holdings import Holding
 
 REGISTER = statement(
     """
@@ -80,4 +81,24 @@ REVOKE_SESSION = statement(
     )
     SELECT id, audit('session_revoked', user_id, jsonb_build_object('session', id)) FROM revoked
     """
+)
+
+HELD = (
+    Holding("challenges", why_not="digests of what was begun in the last minutes"),
+    Holding(
+        "sessions",
+        shown=(
+            "id",
+            "device_name",
+            "user_agent",
+            "ip",
+            "methods",
+            "created_at",
+            "authenticated_at",
+            "rotated_at",
+            "idle_expires_at",
+            "absolute_expires_at",
+            "revoked_at",
+        ),
+    ),
 )

@@ -89,6 +89,9 @@ BUDGETS = {
     "restore_quota": 1,
     "search_events": 1,
     "get_metrics": 1,
+    "export_account": 1,
+    "delete_account": 1,
+    "restore_account": 1,
 }
 
 

@@ -50,7 +50,7 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "grant_quota": lambda _: {"units": 7, "reason": "a good cause"},
 }
 
-NEWCOMERS = {"resend_verification"}
+NEWCOMERS = {"resend_verification", "delete_account", "restore_account"}
 """Routes that succeed for those only who are no administrators, and whose address nobody has proved yet."""
 
 # What has to be so before a route can succeed, where that is not a thing that its path names.
@@ -58,6 +58,7 @@ PREPARATIONS: dict[str, Callable[[Person], object]] = {
     "offer_totp": ceremonies.verify_address,
     "disable_totp": authenticator.enable,
     "replace_recovery_codes": authenticator.enable,
+    "restore_account": lambda person: person.delete("/api/account"),
 }
 
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.

@@ -6,10 +6,13 @@ import azure.functions as func
 
 from shared import (
     accounts,
+    admin,
     applications,
+    audit,
     factors,
     health,
     identities,
+    leaving,
     mail,
     openapi,
     passkeys,
@@ -21,13 +24,26 @@ from shared import (
 )
 from shared.access import anyone, fresh, member, member_or_token, role, scope
 from shared.accounts import LastWayIn, Profile, ProfileChanges
+from shared.admin import (
+    AccountChanges,
+    AdminQuota,
+    Ending,
+    Grant,
+    LastAdmin,
+    Metrics,
+    MetricsQuery,
+    UserDetails,
+    UserQuery,
+    UserSummary,
+)
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
+from shared.audit import Activity, ActivityQuery, AuditEvent, AuditQuery
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
-from shared.fields import Accepted
+from shared.fields import Accepted, PlainText
 from shared.health import Health, NotReady, Readiness
-from shared.http import OAUTH_COOKIE, AnyQuery, Call, Html, Json, endpoint
+from shared.http import OAUTH_COOKIE, AnyQuery, Call, Html, Json, Zip, endpoint
 from shared.identities import Arrival, Departure, Identity, LinkBegun
 from shared.passkeys import Passkey, Passkeys
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
@@ -104,14 +120,14 @@ async def refresh(body: sessions.RefreshRequest, call: Call) -> SignedIn:
 @endpoint(anyone, accepts=("cookie", "bearer"), raises=(sessions.NoSession, sessions.RefreshTokenInvalid))
 async def logout(body: sessions.LogoutRequest, call: Call) -> SignedOut:
     """End the session of a refresh token, or else of an access token."""
-    return await sessions.logout(call.presented(body.refresh_token) or call.bearer())
+    return await sessions.logout(call.presented(body.refresh_token) or call.bearer(), device=call.device)
 
 
 @app.route("api/auth/logout-all", methods=["POST"])
 @endpoint(member)
-async def logout_all(caller: Caller, body: sessions.LogoutAllRequest) -> sessions.RevokedSessions:
+async def logout_all(caller: Caller, body: sessions.LogoutAllRequest, call: Call) -> sessions.RevokedSessions:
     """End every session, or every other one."""
-    return await sessions.logout_all(caller, body)
+    return await sessions.logout_all(caller, body, device=call.device)
 
 
 @app.route("api/auth/sessions", methods=["GET"])
@@ -123,9 +139,9 @@ async def list_sessions(caller: Caller) -> Document[sessions.Sessions]:
 
 @app.route("api/auth/sessions/{session_id:guid}", methods=["DELETE"])
 @endpoint(member)
-async def revoke_session(caller: Caller, session_id: UUID) -> None:
+async def revoke_session(caller: Caller, session_id: UUID, call: Call) -> None:
     """End the session of one device."""
-    return await sessions.revoke_session(caller, session_id)
+    return await sessions.revoke_session(caller, session_id, device=call.device)
 
 
 # ---------------------------------------------------------------- Addresses and passwords
@@ -437,6 +453,13 @@ async def update_profile(caller: AnyCaller, body: ProfileChanges, versions: Vers
     return await accounts.update_profile(caller, body, versions=versions)
 
 
+@app.route("api/account/activity", methods=["GET"])
+@endpoint(member)
+async def list_activity(caller: Caller, query: ActivityQuery) -> Page[Activity]:
+    """List what happened to the caller's account, newest first."""
+    return await audit.list_activity(caller, query)
+
+
 # ---------------------------------------------------------------- Applications
 
 
@@ -522,7 +545,96 @@ async def release_reservation(caller: AnyCaller, reservation_id: UUID) -> Docume
     return await quotas.settle(caller, reservation_id, "released")
 
 
+# ---------------------------------------------------------------- Leaving
+
+
+@app.route("api/account/export", methods=["POST"])
+@endpoint(fresh, raises=(QuotaExceeded,))
+async def export_account(caller: Caller, call: Call) -> Zip:
+    """Take a copy of everything the account holds."""
+    return Zip(await leaving.export(caller, device=call.device), headers=leaving.AS_FILE)
+
+
+@app.route("api/account", methods=["DELETE"])
+@endpoint(fresh, status=202, raises=(leaving.AdminCannotLeave,))
+async def delete_account(caller: Caller, call: Call) -> Document[leaving.Deletion]:
+    """Have the account deleted in seven days."""
+    return await leaving.leave(caller, device=call.device)
+
+
+@app.route("api/account/restore", methods=["POST"])
+@endpoint(fresh, raises=(leaving.NoDeletionPending,))
+async def restore_account(caller: Caller, call: Call) -> None:
+    """Take the deletion of the account back."""
+    return await leaving.restore(caller, device=call.device)
+
+
+# ---------------------------------------------------------------- Administration
+
+
+@app.route("api/admin/users", methods=["GET"])
+@endpoint(role("admin"))
+async def search_users(caller: Caller, query: UserQuery) -> Page[UserSummary]:
+    """Search accounts, a page at a time."""
+    return await admin.search_users(caller, query)
+
+
+@app.route("api/admin/users/{user_id:guid}", methods=["GET"])
+@endpoint(role("admin"))
+async def get_user(caller: Caller, user_id: UUID) -> Document[UserDetails]:
+    """Read somebody's account."""
+    return await admin.get_user(caller, user_id)
+
+
+@app.route("api/admin/users/{user_id:guid}", methods=["PATCH"])
+@endpoint(role("admin", of=fresh), raises=(LastAdmin,))
+async def change_user(caller: Caller, user_id: UUID, body: AccountChanges, call: Call) -> Document[UserDetails]:
+    """Change somebody's role, or disable or enable their account."""
+    return await admin.change_user(caller, user_id, body, device=call.device)
+
+
+@app.route("api/admin/users/{user_id:guid}/revoke-sessions", methods=["POST"])
+@endpoint(role("admin", of=fresh))
+async def end_sessions(caller: Caller, user_id: UUID, body: Ending, call: Call) -> sessions.RevokedSessions:
+    """End all of somebody's sessions."""
+    return await admin.end_sessions(caller, user_id, body, device=call.device)
+
+
+@app.route("api/admin/users/{user_id:guid}/quotas/{metric}", methods=["PUT"])
+@endpoint(role("admin", of=fresh))
+async def grant_quota(caller: Caller, user_id: UUID, metric: str, body: Grant, call: Call) -> Document[AdminQuota]:
+    """Set what somebody may use, in place of their role's limit."""
+    return await admin.grant_quota(caller, user_id, metric, body, device=call.device)
+
+
+@app.route("api/admin/users/{user_id:guid}/quotas/{metric}", methods=["DELETE"])
+@endpoint(role("admin", of=fresh))
+async def restore_quota(caller: Caller, user_id: UUID, metric: str, call: Call) -> None:
+    """Let the limit of somebody's role hold again."""
+    return await admin.restore_quota(caller, user_id, metric, device=call.device)
+
+
+@app.route("api/admin/audit", methods=["GET"])
+@endpoint(role("admin"))
+async def search_events(caller: Caller, query: AuditQuery) -> Page[AuditEvent]:
+    """Search the audit log, newest first."""
+    return await audit.search_events(caller, query)
+
+
+@app.route("api/admin/metrics", methods=["GET"])
+@endpoint(role("admin"))
+async def get_metrics(caller: Caller, query: MetricsQuery, call: Call) -> Metrics | PlainText:
+    """Tell how the app and its database are doing."""
+    return await admin.get_metrics(caller, query, accept=call.header("accept"))
+
+
 # ---------------------------------------------------------------- Timers
+
+
+@app.timer_trigger("timer", schedule="30 7 * * * *")  # with the purge, while the database is awake
+async def erase_deleted_accounts(timer: func.TimerRequest) -> None:
+    """Take apart the accounts whose owners left seven days ago."""
+    await leaving.erase()
 
 
 @app.timer_trigger("timer", schedule="0 7 * * * *")  # hourly: more often would keep Neon from going to sleep

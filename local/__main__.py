@@ -1,4 +1,4 @@
-"""``python3 -m local start | test | check | migrate | admin``: needs Python 3.11 or newer, and nothing else."""
+"""``python3 -m local COMMAND``: needs Python 3.11 or newer, and nothing else."""
 
 import sys
 

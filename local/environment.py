@@ -25,6 +25,9 @@ usage: python3 -m local COMMAND ...
   check    run the linters and the type checker
   migrate  bring the database to the newest schema [--data .local] [--down]
   admin    make an account an administrator: admin EMAIL [--data .local]
+  audit-verify
+           look whether the audit log was touched
+           [--data .local] [--heads FILE] [--against FILE] [--anchor DIGEST]
 """
 
 SERVING = Path("local/requirements.txt")
@@ -35,6 +38,7 @@ COMMANDS = {
     "check": ("local.check", TESTING),
     "migrate": ("local.migrate", SERVING),
     "admin": ("local.admin", SERVING),
+    "audit-verify": ("local.audit_verify", SERVING),
 }
 NEWEST_TRIED = (3, 13)
 

@@ -7,6 +7,7 @@ is a read, or if the server said that it was rolled back.
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -143,6 +144,16 @@ class Connection:
             self._loop.remove_reader(self._fd)
 
 
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """How many connections a process may have, has, and has at rest; and how many callers wait for one."""
+
+    size: int
+    open: int
+    idle: int
+    waiting: int
+
+
 class Pool:
     """At most so many connections for one event loop: made when needed, by who needs them, newest used first.
 
@@ -155,6 +166,12 @@ class Pool:
         self._url = url
         self._idle: list[Connection] = []
         self._places = asyncio.Semaphore(size)
+        self._size = size
+        self._busy = self._waiting = 0
+
+    @property
+    def state(self) -> PoolState:
+        return PoolState(self._size, len(self._idle) + self._busy, len(self._idle), self._waiting)
 
     async def run(
         self, batch: bytes, params: Mapping[str, Any], row: Callable[..., Any] | None, *, repeatable: bool
@@ -167,11 +184,14 @@ class Pool:
             psycopg.Error: whatever else the server says.
         """
         give_up_at = monotonic() + DEADLINE
+        self._waiting += 1
         try:
             async with asyncio.timeout(DEADLINE / 2):
                 await self._places.acquire()
         except TimeoutError:
             raise DatabaseUnavailable from None
+        finally:
+            self._waiting -= 1
         pauses = iter((0.05, 0.25))
         try:
             while True:
@@ -200,9 +220,11 @@ class Pool:
         row: Callable[..., Any] | None,
         give_up_at: float,
     ) -> list[Any]:
+        self._busy += 1
         try:
             results = await connection.exchange(connection.adapter.mogrify(batch, params).encode(), give_up_at)
         finally:
+            self._busy -= 1
             if connection.is_at_rest:
                 self._idle.append(connection)
             else:

@@ -76,6 +76,14 @@ class Accepted:
     """It will be done, or not; the caller is told nothing more (202)."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """An answer that is text as it stands, for programs that read no JSON."""
+
+    text: str
+    media_type: str = "text/plain"
+
+
 def _web_address(text: str) -> str:
     try:
         parts = urlsplit(text)

@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
+from time import perf_counter
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID, uuid4
@@ -31,12 +32,12 @@ from uuid import UUID, uuid4
 import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
-from shared import db, errors, identities, settings, tokens
+from shared import audit, db, errors, identities, metrics, settings, tokens
 from shared.access import Access, member
 from shared.db import AnyCaller, Caller, Device, TokenCaller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import Problem, ValidationFailed
-from shared.fields import Accepted
+from shared.fields import Accepted, PlainText
 from shared.identities import Arrival, Authorization, Departure, LinkBegun
 from shared.security import device_cookies
 from shared.sessions import Presented, SignedIn, SignedOut, Tokens
@@ -158,6 +159,10 @@ class Html(Raw):
     media_type = "text/html"
 
 
+class Zip(Raw):
+    media_type = "application/zip"
+
+
 @dataclass(frozen=True, slots=True)
 class Redirect:
     """Somewhere else to go (302), for the browser that a person sits at."""
@@ -232,16 +237,21 @@ def endpoint(
         spec = _declaration(handler, access, status, location, raises, accepts, public_cache)
 
         async def function(req: func.HttpRequest) -> func.HttpResponse:
+            began = perf_counter()
             call = Call(req)
             try:
-                return _respond(spec, call, await _answer(spec, call, req))
+                response = _respond(spec, call, await _answer(spec, call, req))
             except Problem as problem:
                 if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                     logger.warning("request %s: %s: %s", call.request_id, problem.code, problem.__cause__)
-                return _refuse(call, problem)
+                if isinstance(problem, errors.RateLimited):
+                    await audit.note_limit(problem, device=call.device)
+                response = _refuse(call, problem)
             except Exception:
                 logger.exception("request %s failed", call.request_id)
-                return _refuse(call, errors.Unexpected())
+                response = _refuse(call, errors.Unexpected())
+            metrics.served(handler.__name__, response.status_code, perf_counter() - began)
+            return response
 
         # Not functools.wraps: the worker would look through it and find parameters that are no bindings.
         function.__name__ = function.__qualname__ = handler.__name__
@@ -447,6 +457,8 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
         case Raw():
             body, media_type = result.body, result.media_type
             headers |= result.headers
+        case PlainText():
+            body, media_type = result.text.encode(), result.media_type
         case SignedOut():
             if result.transport == "cookie":
                 cookies.append(f"{REFRESH_COOKIE}=; Max-Age=0; {COOKIE_ATTRIBUTES}")
@@ -485,6 +497,7 @@ def _oauth_cookie(browser: str) -> str:
 
 
 def _refuse(call: Call, problem: Problem) -> func.HttpResponse:
+    metrics.refusals[problem.code] += 1
     body = {
         "type": "about:blank",
         "title": problem.title,

@@ -16,8 +16,8 @@ from shared import VERSION, errors
 from shared.access import FRESH_SECONDS
 from shared.documents import Document, Page
 from shared.errors import Problem
-from shared.fields import Accepted
-from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Redirect, needs_body
+from shared.fields import Accepted, PlainText
+from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Redirect, Zip, needs_body
 from shared.identities import Arrival, Departure, LinkBegun
 from shared.routes import App, Route
 from shared.security import personal_access_tokens
@@ -85,6 +85,14 @@ PROBLEM_HEADERS = {
         "RateLimit": "What remains of it: nothing.",
     },
     503: {"Retry-After": "Seconds until it is worth trying again."},
+}
+
+# Kinds of answers that no model describes: what they are, and of which type.
+OTHER_MEDIA: dict[Any, tuple[str, str]] = {
+    Json: (Json.media_type, "object"),
+    Html: (Html.media_type, "string"),
+    Zip: (Zip.media_type, "string"),
+    PlainText: ("text/plain", "string"),
 }
 
 
@@ -326,10 +334,9 @@ def _response(endpoint: Endpoint, answers: list[Answer], refs: Mapping[tuple[typ
     if schemas:
         schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
         response["content"] = {"application/json": {"schema": schema}}
-    elif kinds == {Json}:
-        response["content"] = {"application/json": {"schema": {"type": "object"}}}
-    elif kinds == {Html}:
-        response["content"] = {"text/html": {"schema": {"type": "string"}}}
+    for kind in kinds & OTHER_MEDIA.keys():
+        media_type, schema_type = OTHER_MEDIA[kind]
+        response.setdefault("content", {})[media_type] = {"schema": {"type": schema_type}}
     return response
 
 

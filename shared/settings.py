@@ -240,6 +240,7 @@ class Settings(BaseModel):
         description="Where new passwords are looked up by five digits of their SHA-1, if anywhere: "
         "`https://api.pwnedpasswords.com/range/`. When it does not answer within a second, the password passes.",
     )
+    audit_retention_days: int = Field(730, ge=30, le=36_500, description="Days after which audit events are forgotten.")
     password_hash_workers: int | None = Field(
         None, ge=1, le=64, description="Password hashes computed at once (19 MiB each); the number of cores unless set."
     )

@@ -228,6 +228,24 @@ def mail_to(app_url: str) -> Callable[[str], list[Mail]]:
 
 
 @pytest.fixture
+def new_admin(new_person: Callable[..., Person], sql: psycopg.Connection[Any]) -> Callable[..., Person]:
+    """Makes administrators, with addresses that were proved: every route is open to them."""
+
+    def make(*where: str, **fields: Any) -> Person:
+        person = new_person(*where, **fields)
+        sql.execute("UPDATE users SET role = 'admin', email_verified_at = now() WHERE id = %s", [person.id])
+        person.bear(person.post("/api/auth/refresh", {"refresh_token": person.refresh_token}).json())
+        return person
+
+    return make
+
+
+@pytest.fixture
+def admin(new_admin: Callable[..., Person]) -> Person:
+    return new_admin()
+
+
+@pytest.fixture
 def start_app(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Starts the app in a process of its own, with settings of its own; gives its URL."""
     from tests.processes import AppProcess

@@ -21,6 +21,7 @@ class User(Response):
     time_zone: str
     role: Role
     created_at: Moment
+    deletion_due_at: Moment | None = None
 
 
 class Profile(User):

@@ -1,6 +1,7 @@
 """Applications: what somebody applied for, and how it stands."""
 
 from shared.applications.models import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery, Status
+from shared.applications.queries import HELD
 from shared.applications.service import (
     create_application,
     delete_application,
@@ -10,6 +11,7 @@ from shared.applications.service import (
 )
 
 __all__ = [
+    "HELD",
     "Application",
     "ApplicationChanges",
     "ApplicationDraft",

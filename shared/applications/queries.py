@@ -7,6 +7,7 @@ from psycopg import sql
 from shared.applications.models import Application, ApplicationChanges, ApplicationDraft, Sort
 from shared.db import statement
 from shared.documents import change, columns, creation, removal
+from shared.holdings import Holding
 
 DOCUMENT = columns(Application, "applications")
 
@@ -52,3 +53,5 @@ def _list_in_order(sort: str) -> bytes:
 
 
 LIST_APPLICATIONS: dict[str, bytes] = {sort: _list_in_order(sort) for sort in get_args(Sort)}
+
+HELD = (Holding("applications", shown=tuple(Application.model_fields)),)

@@ -1,6 +1,7 @@
 """Second factors: an authenticator app, recovery codes, and proving anew who one is."""
 
 from shared.factors.models import Confirmation, Factors, FreshToken, Proof, RecoveryCodes, SecondStep, TotpSetup
+from shared.factors.queries import HELD
 from shared.factors.service import (
     SecondFactorInvalid,
     SecondFactorNeeded,
@@ -16,6 +17,7 @@ from shared.factors.service import (
 )
 
 __all__ = [
+    "HELD",
     "Confirmation",
     "Factors",
     "FreshToken",

@@ -1,6 +1,7 @@
 """The factors' SQL. What decides is in the database's functions; docs/factors.md says which does what."""
 
 from shared.db import statement
+from shared.holdings import Holding
 
 GET_FACTORS = statement(
     """
@@ -121,3 +122,5 @@ REAUTHENTICATE_WITH_PASSKEY = statement(
 )
 
 REFUSE_REAUTHENTICATION = statement("SELECT reauthenticate(%(user_id)s, %(session_id)s, 'passkey', false, %(attempt)s)")
+
+HELD = (Holding("totp", why_not="the sealed secret of the second factor, and digests of recovery codes"),)

@@ -11,6 +11,7 @@ from shared.identities.models import (
     LinkRequest,
     StartQuery,
 )
+from shared.identities.queries import HELD
 from shared.identities.service import (
     LIFE,
     IdentityTaken,
@@ -30,6 +31,7 @@ from shared.identities.service import (
 )
 
 __all__ = [
+    "HELD",
     "LIFE",
     "Arrival",
     "Authorization",

@@ -1,6 +1,7 @@
 """The identities' SQL. What decides is in the migration: one function for signing in, one for linking."""
 
 from shared.db import statement
+from shared.holdings import Holding
 
 BEGIN = statement(
     """
@@ -45,3 +46,5 @@ LIST_IDENTITIES = statement(
 )
 
 UNLINK = statement("SELECT outcome FROM unlink_identity(%(user_id)s, %(provider)s)")
+
+HELD = (Holding("identities", shown=("provider", "subject", "email", "email_verified", "created_at", "last_used_at")),)

@@ -15,7 +15,19 @@ A statement that decides itself whether there is something to tell posts the mes
 
 from shared.mail.messages import LINKS, TEMPLATES, Message
 from shared.mail.models import Delivery, Queue
-from shared.mail.queries import posting
+from shared.mail.queries import HELD, posting
 from shared.mail.service import deliver, get_queue, guard, soon
 
-__all__ = ["LINKS", "TEMPLATES", "Delivery", "Message", "Queue", "deliver", "get_queue", "guard", "posting", "soon"]
+__all__ = [
+    "HELD",
+    "LINKS",
+    "TEMPLATES",
+    "Delivery",
+    "Message",
+    "Queue",
+    "deliver",
+    "get_queue",
+    "guard",
+    "posting",
+    "soon",
+]

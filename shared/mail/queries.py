@@ -5,6 +5,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from shared.db import statement
+from shared.holdings import Holding
 
 # One statement for any number of messages, none among them.
 POST = statement(
@@ -72,3 +73,5 @@ GET_QUEUE = statement(
     FROM mail_outbox
     """
 )
+
+HELD = (Holding("mail_outbox", shown=("id", "template", "recipient", "state", "created_at", "settled_at")),)

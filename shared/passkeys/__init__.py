@@ -20,6 +20,7 @@ from shared.passkeys.models import (
     RequestOptions,
     SignInOptionsRequest,
 )
+from shared.passkeys.queries import HELD
 from shared.passkeys.service import (
     ChallengeInvalid,
     PasskeyInvalid,
@@ -38,6 +39,7 @@ from shared.passkeys.service import (
 )
 
 __all__ = [
+    "HELD",
     "Assertion",
     "ChallengeInvalid",
     "CreationOptions",

@@ -4,6 +4,7 @@ from psycopg import sql
 
 from shared.db import statement
 from shared.documents import change, columns
+from shared.holdings import Holding
 from shared.passkeys.models import Passkey, PasskeyChanges
 
 DESCRIPTORS = sql.SQL(
@@ -123,3 +124,20 @@ SIGN_IN_WITH_PASSKEY = statement(
 REFUSE_SIGN_IN = statement("""SELECT audit('sign_in_refused', %(user_id)s, '{"methods": ["passkey"]}', false)""")
 
 USE_PASSKEY = statement("SELECT use_passkey(%(passkey_id)s, %(passkey_sign_count)s, %(passkey_is_backed_up)s)")
+
+HELD = (
+    Holding(
+        "passkeys",
+        shown=(
+            "id",
+            "name",
+            "transports",
+            "aaguid",
+            "is_syncable",
+            "is_backed_up",
+            "created_at",
+            "last_used_at",
+            "cloned_at",
+        ),
+    ),
+)

@@ -1,6 +1,7 @@
 """Quotas: how much somebody may use of what costs us."""
 
 from shared.quotas.models import Consumption, Quota, Quotas, Reservation, ReservationRequest
+from shared.quotas.queries import HELD
 from shared.quotas.service import (
     QuotaExceeded,
     ReservationExpired,
@@ -10,9 +11,11 @@ from shared.quotas.service import (
     list_quotas,
     reserve,
     settle,
+    taking,
 )
 
 __all__ = [
+    "HELD",
     "Consumption",
     "Quota",
     "QuotaExceeded",
@@ -26,4 +29,5 @@ __all__ = [
     "list_quotas",
     "reserve",
     "settle",
+    "taking",
 ]

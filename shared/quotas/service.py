@@ -12,7 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from shared import db, documents
-from shared.db import AnyCaller
+from shared.db import AnyCaller, Guard
 from shared.documents import Document
 from shared.errors import Problem
 from shared.quotas import queries
@@ -96,3 +96,8 @@ async def settle(
     """
     rows = await db.enter(caller).write(queries.SETTLE, id=reservation_id, state=state)
     return Document(rows[0][0])
+
+
+def taking(metric: str, units: int = 1) -> Guard:
+    """Uses some of a quota in the round trip of the statement that comes after, and raises QuotaExceeded before it."""
+    return Guard(queries.TAKE, {"taken_metric": metric, "taken_units": units})

@@ -7,6 +7,7 @@ from shared.recovery.models import (
     ResetPasswordRequest,
     VerifyEmailRequest,
 )
+from shared.recovery.queries import HELD
 from shared.recovery.service import (
     TokenInvalid,
     change_email,
@@ -18,6 +19,7 @@ from shared.recovery.service import (
 )
 
 __all__ = [
+    "HELD",
     "ChangeEmailRequest",
     "ChangePasswordRequest",
     "ForgotPasswordRequest",

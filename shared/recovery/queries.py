@@ -1,6 +1,7 @@
 """Recovery's SQL: calls of the functions that spend a token and make its whole change, in one statement."""
 
 from shared.db import statement
+from shared.holdings import Holding
 
 VERIFY_EMAIL = statement("SELECT outcome FROM verify_email(%(token_digest)s) AS outcome")
 
@@ -38,3 +39,5 @@ REFUSE_PASSWORD_CHANGE = statement("SELECT audit('password_change_refused', %(us
 REQUEST_EMAIL_CHANGE = statement(
     "SELECT request_email_change(%(user_id)s, %(email)s, %(token_digest)s, %(mail_sealed)s)"
 )
+
+HELD = (Holding("one_time_tokens", why_not="digests of links that were sent in the last hour"),)

@@ -34,10 +34,14 @@ PURGES: dict[str, bytes] = {
     # A committed or released entry answers its key's repetition for 30 days; one that expired can still be committed.
     "quota_entries": _bite("quota_entries", "id", "greatest(created_at, expires_at) <= now() - interval '30 days'"),
     # Facts went when the message did; what stays a while tells whoever asks where a mail is, and which never arrived.
+    # Of an address without an account nothing stays.
     "mail_outbox": _bite(
         "mail_outbox",
         "id",
-        "settled_at <= now() - CASE state WHEN 'sent' THEN interval '30 days' ELSE interval '90 days' END",
+        """
+        settled_at <= now() - CASE WHEN user_id IS NULL THEN interval '0' WHEN state = 'sent' THEN interval '30 days'
+                                   ELSE interval '90 days' END
+        """,
     ),
     "one_time_tokens": _bite("one_time_tokens", "digest", "expires_at <= now()"),
     "challenges": _bite("challenges", "digest", "expires_at <= now()"),
@@ -47,5 +51,6 @@ PURGES: dict[str, bytes] = {
     "personal_access_tokens": _bite(
         "personal_access_tokens", "id", "least(expires_at, revoked_at) <= now() - interval '30 days'"
     ),
+    "audit_events": statement("SELECT audit_forget_expired(%(audit_days)s, %(batch)s)"),
     "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
 }

@@ -3,7 +3,7 @@
 import logging
 from time import monotonic
 
-from shared import db
+from shared import db, settings
 from shared.retention import queries
 
 BATCH = 1000
@@ -19,9 +19,10 @@ async def purge(*, batch: int = BATCH, budget: float = BUDGET) -> dict[str, int]
     """Delete what is over, and answer how many rows of each table that were."""
     stop_at = monotonic() + budget
     purged = dict.fromkeys(queries.PURGES, 0)
+    audit_days = settings.current().audit_retention_days
     for table, statement in queries.PURGES.items():
         while monotonic() < stop_at:
-            ((count,),) = await db.as_service().write(statement, batch=batch)
+            ((count,),) = await db.as_service().write(statement, batch=batch, audit_days=audit_days)
             purged[table] += count
             if count < batch:
                 break

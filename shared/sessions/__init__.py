@@ -23,6 +23,7 @@ from shared.sessions.models import (
     Transport,
     Verification,
 )
+from shared.sessions.queries import HELD
 from shared.sessions.service import (
     EmailNotVerified,
     EmailTaken,
@@ -50,6 +51,7 @@ from shared.sessions.service import (
 )
 
 __all__ = [
+    "HELD",
     "EmailNotVerified",
     "EmailTaken",
     "Factor",

@@ -1,6 +1,7 @@
 """The sessions' SQL. Which statement keeps which invariant is written in docs/sessions.md."""
 
 from shared.db import statement
+from shared.holdings import Holding
 
 REGISTER = statement(
     """
@@ -34,8 +35,12 @@ ROTATE = statement(
 
 REVOKE = statement(
     """
-    UPDATE sessions SET revoked_at = now(), revoked_reason = 'logout'
-    WHERE id = %(session_id)s AND revoked_at IS NULL
+    WITH revoked AS (
+        UPDATE sessions SET revoked_at = now(), revoked_reason = 'logout'
+        WHERE id = %(session_id)s AND revoked_at IS NULL
+        RETURNING id, user_id
+    )
+    SELECT audit('signed_out', user_id, '{}', true, id) FROM revoked
     """
 )
 
@@ -47,7 +52,9 @@ REVOKE_ALL = statement(
           AND id IS DISTINCT FROM %(kept)s::uuid
         RETURNING id
     )
-    SELECT count(*) FROM revoked
+    SELECT count(*), audit('signed_out_everywhere', current_setting('app.user_id')::uuid,
+                           jsonb_build_object('sessions', count(*), 'kept', %(kept)s::uuid))
+    FROM revoked
     """
 )
 
@@ -67,8 +74,31 @@ LIST_SESSIONS = statement(
 
 REVOKE_SESSION = statement(
     """
-    UPDATE sessions SET revoked_at = now(), revoked_reason = 'revoked'
-    WHERE id = %(session_id)s AND revoked_at IS NULL AND idle_expires_at > now() AND absolute_expires_at > now()
-    RETURNING id
+    WITH revoked AS (
+        UPDATE sessions SET revoked_at = now(), revoked_reason = 'revoked'
+        WHERE id = %(session_id)s AND revoked_at IS NULL AND idle_expires_at > now() AND absolute_expires_at > now()
+        RETURNING id, user_id
+    )
+    SELECT id, audit('session_revoked', user_id, jsonb_build_object('session', id)) FROM revoked
     """
+)
+
+HELD = (
+    Holding("challenges", why_not="digests of what was begun in the last minutes"),
+    Holding(
+        "sessions",
+        shown=(
+            "id",
+            "device_name",
+            "user_agent",
+            "ip",
+            "methods",
+            "created_at",
+            "authenticated_at",
+            "rotated_at",
+            "idle_expires_at",
+            "absolute_expires_at",
+            "revoked_at",
+        ),
+    ),
 )

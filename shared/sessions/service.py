@@ -292,7 +292,7 @@ async def refresh(presented: Presented | None, *, device: Device) -> SignedIn:
             raise RefreshTokenInvalid
 
 
-async def logout(who: Presented | Caller | None) -> SignedOut:
+async def logout(who: Presented | Caller | None, *, device: Device) -> SignedOut:
     """End one session, named by its refresh token or by an access token. Ending it again is no error.
 
     Raises:
@@ -304,13 +304,14 @@ async def logout(who: Presented | Caller | None) -> SignedOut:
     named = refresh_tokens.read(who.token) if isinstance(who, Presented) else who
     if named is None:
         raise RefreshTokenInvalid
-    await db.as_service().write(queries.REVOKE, session_id=named.session_id)
+    await db.as_service(db.from_device(device)).write(queries.REVOKE, session_id=named.session_id)
     return SignedOut(who.transport if isinstance(who, Presented) else "body")
 
 
-async def logout_all(caller: Caller, request: LogoutAllRequest) -> RevokedSessions:
+async def logout_all(caller: Caller, request: LogoutAllRequest, *, device: Device) -> RevokedSessions:
     """End every session of the caller's, or all but this one."""
-    rows = await db.enter(caller).write(queries.REVOKE_ALL, kept=caller.session_id if request.except_current else None)
+    door = db.enter(caller).guarded_by(db.from_device(device))
+    rows = await door.write(queries.REVOKE_ALL, kept=caller.session_id if request.except_current else None)
     return RevokedSessions(revoked=rows[0][0])
 
 
@@ -319,13 +320,14 @@ async def list_sessions(caller: Caller) -> Document[Sessions]:
     return Document(rows[0][0])
 
 
-async def revoke_session(caller: Caller, session_id: UUID) -> None:
+async def revoke_session(caller: Caller, session_id: UUID, *, device: Device) -> None:
     """End one of the caller's sessions.
 
     Raises:
         NotFound: the caller has no such session, or it has ended.
     """
-    if not await db.enter(caller).write(queries.REVOKE_SESSION, session_id=session_id):
+    door = db.enter(caller).guarded_by(db.from_device(device))
+    if not await door.write(queries.REVOKE_SESSION, session_id=session_id):
         raise NotFound
 
 

@@ -8,9 +8,11 @@ from shared.tokens.models import (
     Scope,
     TokenRequest,
 )
+from shared.tokens.queries import HELD
 from shared.tokens.service import TooManyTokens, create_token, list_tokens, note_refusal, revoke_token, verify
 
 __all__ = [
+    "HELD",
     "SCOPES",
     "NewToken",
     "PersonalAccessToken",

@@ -3,6 +3,7 @@
 from shared.accounts.models import User
 from shared.db import statement
 from shared.documents import columns
+from shared.holdings import Holding
 
 CREATE_TOKEN = statement(
     """
@@ -57,4 +58,11 @@ NOTE_REFUSAL = statement(
     SELECT audit('token_refused', user_id, %(facts)s::jsonb || jsonb_build_object('token_id', id), false)
     FROM refused
     """
+)
+
+HELD = (
+    Holding(
+        "personal_access_tokens",
+        shown=("id", "name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at"),
+    ),
 )

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
-import psycopg
 import pytest
 
 from shared import connections
@@ -24,19 +23,6 @@ def routes(environment: dict[str, str]) -> list[Route]:
     from function_app import app
 
     return app.routes
-
-
-@pytest.fixture
-def new_admin(new_person: Callable[..., Person], sql: psycopg.Connection[Any]) -> Callable[[str], Person]:
-    """Makes people to whom every route is open."""
-
-    def make(url: str) -> Person:
-        person = new_person(url)
-        sql.execute("UPDATE users SET role = 'admin', email_verified_at = now() WHERE id = %s", [person.id])
-        person.bear(person.post("/api/auth/refresh", {"refresh_token": person.refresh_token}).json())
-        return person
-
-    return make
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +14,8 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 
 from shared import db
-from shared.errors import SessionEnded
+from shared.admin import service as admin_service
+from shared.errors import Forbidden, SessionEnded
 from shared.routes import Route
 from tests.conftest import Person
 from tests.db import walk
@@ -70,6 +72,10 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
         ada.bear(ada.post("/api/auth/refresh", {"refresh_token": ada.refresh_token}).json())
     assert ada.post("/api/auth/refresh", {"refresh_token": stolen}).status_code == 401  # an audit event
     ada.bear(ada.post("/api/auth/login", {"email": ada.email, "password": ada.password}).json())
+    sql.execute(
+        "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
+        [secrets.token_bytes(32), ada.id],
+    )
     sql.execute(  # not due, so that no delivery takes it
         """
         INSERT INTO mail_outbox (user_id, recipient, template, sealed, due_at)
@@ -85,6 +91,9 @@ def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
     )
     assert ada.post("/api/tokens", {"name": "A script", "scopes": ["profile:read"]}).status_code == 201
     walk.link(ada)
+    sql.execute(
+        "INSERT INTO quota_overrides (user_id, metric, units, reason) VALUES (%s, 'exports', 7, 'a test')", [ada.id]
+    )
     assert all(rows_of(sql, ada).values()), "a new table: give Ada a row in it, here"
     return ada
 
@@ -136,7 +145,8 @@ def test_on_every_route_another_persons_things_are_as_if_they_had_never_been(
     ada: Person, bob: Person, sql: Sql, routes: list[Route]
 ) -> None:
     tried = []
-    for route in (route for route in routes if walk.things_named_by(route)):
+    # Administrators see everybody; whom else they let in is tested with them.
+    for route in (route for route in routes if walk.things_named_by(route) and not route.endpoint.access.role):
         adas = walk.visit(route, ada)
         before = rows_of(sql, ada)
         answers = [adas.by(bob), walk.visit(route, bob, names=lambda _: str(uuid4())).by(bob)]
@@ -333,6 +343,12 @@ def test_a_tenant_cannot_give_its_row_to_somebody_else(
         "UPDATE personal_access_tokens SET expires_at = 'infinity'",
         "DELETE FROM personal_access_tokens",
         "UPDATE quota_limits SET units = NULL",
+        "UPDATE quota_overrides SET units = NULL",
+        "INSERT INTO quota_overrides (user_id, metric, reason) SELECT id, 'exports', 'mine' FROM users",
+        "SELECT reason, granted_by FROM quota_overrides",
+        "UPDATE audit_chains SET root = '', forgotten = 1",
+        "DELETE FROM audit_chains",
+        "TRUNCATE audit_events",
         "INSERT INTO users (email) VALUES ('somebody@example.com')",
         "INSERT INTO sessions (user_id, idle_expires_at, absolute_expires_at) SELECT id, now(), now() FROM users",
         "DELETE FROM users",
@@ -395,3 +411,65 @@ def test_no_function_of_ours_runs_with_more_rights_than_its_caller_has(sql: Sql)
         "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"
     ).fetchall()
     assert definers == []
+
+
+# ---------------------------------------------------------------- the administrators' door
+
+
+def test_the_administrators_door_is_shut_to_endpoints_that_did_not_ask_for_the_role(
+    bob: Person, at_the_door: Callable[[Errand[Any]], Any]
+) -> None:
+    with pytest.raises(PermissionError):
+        db.administer(caller_of(bob))
+
+    async def pretend() -> Any:
+        return await db.administer(replace(caller_of(bob), needed_role="admin")).read(b"SELECT count(*) FROM users")
+
+    with pytest.raises(Forbidden):
+        at_the_door(pretend)
+
+
+def test_behind_the_administrators_door_everybodys_rows_are_in_sight_and_nothing_stays(
+    ada: Person, bob: Person, sql: Sql, at_the_door: Callable[[Errand[Any]], Any]
+) -> None:
+    sql.execute("UPDATE users SET role = 'admin' WHERE id = %s", [bob.id])
+    who = b"SELECT pg_backend_pid(), current_user = session_user, current_setting('app.user_id', true)"
+
+    async def visit() -> Any:
+        door = db.administer(replace(caller_of(bob), needed_role="admin"))
+        seen = await door.read(b"SELECT count(*) FROM users WHERE id = ANY(%(ids)s)", ids=[UUID(ada.id), UUID(bob.id)])
+        return seen + await door.read(who) + await db.as_service().read(who)
+
+    seen, during, after = at_the_door(visit)
+    assert seen == (2,)
+    assert during == (after[0], True, bob.id)
+    assert after[1:] == (True, "")
+
+
+def test_only_endpoints_for_administrators_use_their_door(
+    sql: Sql,
+    new_admin: Callable[[str], Person],
+    new_person: Callable[..., Person],
+    app_url: str,
+    routes: list[Route],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used: list[db.Caller] = []
+    administer = db.administer
+
+    def noticed(caller: db.Caller) -> db.Door:
+        used.append(caller)
+        return administer(caller)
+
+    monkeypatch.setattr(db, "administer", noticed)
+    monkeypatch.setattr(admin_service, "_last", None)  # metrics are asked for anew
+    by_route = {}
+    for route in routes:
+        person = (new_person if route.name in walk.NEWCOMERS else new_admin)(app_url)
+        visit = walk.visit(route, person)
+        used.clear()
+        assert visit.by(person).status_code == route.endpoint.status, route.name
+        by_route[route.name] = bool(used)
+    roles = {route.name: route.endpoint.access.role for route in routes}
+    through = {name for name, is_used in by_route.items() if is_used}
+    assert through == {name for name, role in roles.items() if role == "admin"} - {"get_jwt_info"}

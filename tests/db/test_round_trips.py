@@ -80,6 +80,18 @@ BUDGETS = {
     "reserve_quota": 1,
     "commit_reservation": 1,
     "release_reservation": 1,
+    "list_activity": 1,
+    "search_users": 1,
+    "get_user": 1,
+    "change_user": 1,
+    "end_sessions": 1,
+    "grant_quota": 1,
+    "restore_quota": 1,
+    "search_events": 1,
+    "get_metrics": 1,
+    "export_account": 1,
+    "delete_account": 1,
+    "restore_account": 1,
 }
 
 

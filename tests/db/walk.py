@@ -45,9 +45,12 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
+    "change_user": lambda _: {"active": True},
+    "end_sessions": lambda _: {"reason": "a stolen laptop"},
+    "grant_quota": lambda _: {"units": 7, "reason": "a good cause"},
 }
 
-NEWCOMERS = {"resend_verification"}
+NEWCOMERS = {"resend_verification", "delete_account", "restore_account"}
 """Routes that succeed for those only who are no administrators, and whose address nobody has proved yet."""
 
 # What has to be so before a route can succeed, where that is not a thing that its path names.
@@ -55,6 +58,7 @@ PREPARATIONS: dict[str, Callable[[Person], object]] = {
     "offer_totp": ceremonies.verify_address,
     "disable_totp": authenticator.enable,
     "replace_recovery_codes": authenticator.enable,
+    "restore_account": lambda person: person.delete("/api/account"),
 }
 
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.
@@ -64,6 +68,7 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
     "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
+    "user_id": lambda person: granted(person),
 }
 
 # What has to have happened, and the query by which the call then goes on.
@@ -123,6 +128,14 @@ def sent(person: Person, purpose: str) -> str:
             [one_time_tokens.digest(token), person.id, purpose, person.email],
         )
     return token
+
+
+def granted(person: Person) -> str:
+    """The id of the person, an administrator, after they granted themselves some of a quota."""
+    path = f"/api/admin/users/{person.id}/quotas/{METRIC}"
+    answer = person("PUT", path, BODIES["grant_quota"](person))
+    assert answer.status_code == 200, answer.text
+    return person.id
 
 
 def other_session(person: Person) -> str:

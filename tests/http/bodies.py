@@ -35,7 +35,9 @@ class Endpoint:
 
     @property
     def _place(self) -> str:
-        return self.path.format(application_id=ANY_ID, passkey_id=ANY_ID, metric="exports", provider="google")
+        return self.path.format(
+            application_id=ANY_ID, user_id=ANY_ID, passkey_id=ANY_ID, metric="exports", provider="google"
+        )
 
     def send(self, client: Client, content: bytes, media_type: str = "application/json") -> httpx.Response:
         return client(
@@ -71,6 +73,9 @@ ENDPOINTS = [
     Endpoint("PATCH", "/api/applications/{application_id}", None),
     Endpoint("POST", "/api/quotas/{metric}/consume", None),
     Endpoint("POST", "/api/quotas/{metric}/reserve", {"key": "k"}),
+    Endpoint("PATCH", "/api/admin/users/{user_id}", None),
+    Endpoint("POST", "/api/admin/users/{user_id}/revoke-sessions", None),
+    Endpoint("PUT", "/api/admin/users/{user_id}/quotas/{metric}", {"units": 7, "reason": "a good cause"}),
 ]
 
 every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)

@@ -7,6 +7,7 @@ from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from shared.routes import App, Route
@@ -41,10 +42,13 @@ def concrete(route: Route) -> str:
 
 
 @pytest.fixture(scope="module")
-def resident(app_url: str) -> Iterator[Person]:
-    """Somebody for a whole module: an account is dear, and most requests here are refused anyway."""
+def resident(app_url: str, database_url: str) -> Iterator[Person]:
+    """An administrator for a whole module: an account is dear, and most requests here are refused anyway."""
     resident = Person(app_url, email=f"{token_hex(8)}@example.com")
     resident.bear(resident.post("/api/auth/register", {"email": resident.email, "password": PASSWORD}).json())
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE users SET role = 'admin' WHERE id = %s", [resident.id])
+    resident.bear(resident.post("/api/auth/refresh", {"refresh_token": resident.refresh_token}).json())
     yield resident
     resident.close()
 

@@ -50,6 +50,11 @@ ENDING_SESSIONS = ("logout", "logout_all", "change_password", "change_email")
 BY_MAIL_OR_PASSWORD = ("verify_email", "reset_password", "change_password")
 """Operations that succeed only with what nobody could make up."""
 
+FOR_ADMINISTRATORS = (
+    *("get_jwt_info", "search_users", "get_user", "change_user", "end_sessions", "grant_quota", "restore_quota"),
+    *("search_events", "get_metrics"),
+)
+
 
 class Caller:
     """Calls one operation, as somebody of its own, about things that are there."""
@@ -58,7 +63,7 @@ class Caller:
         self._operation_id = operation_id
         self._new_person = new_person
         self._person = new_person()
-        if operation_id == "get_jwt_info":
+        if operation_id in FOR_ADMINISTRATORS:
             sql.execute("UPDATE users SET role = 'admin' WHERE id = %s", [self._person.id])
             self._sign_in()
         if operation_id == "begin_passkey_registration":
@@ -85,6 +90,7 @@ class Caller:
             "provider": lambda: walk.PROVIDER,
             "reservation_id": self._reserve,
             "session_id": self._sign_in_elsewhere,
+            "user_id": self._grant,
             "token_id": self._make_token,
         }
         case.path_parameters.update({name: things[name]() for name in case.path_parameters})
@@ -126,6 +132,13 @@ class Caller:
 
     def _make_token(self) -> str:
         return str(self._person.post("/api/tokens", {"name": "A script", "scopes": ["profile:read"]}).json()["id"])
+
+    def _grant(self) -> str:
+        """Somebody else, to whom something was granted."""
+        other = self._new_person().id
+        path = f"/api/admin/users/{other}/quotas/resume_uploads"
+        assert self._person("PUT", path, {"units": 7, "reason": "a good cause"}).status_code == 200
+        return other
 
     def _sign_in(self) -> None:
         self._person.bear(self._person.post("/api/auth/login", self._credentials).json())

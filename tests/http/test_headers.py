@@ -30,7 +30,10 @@ ANSWERS: dict[str, tuple[int, Ask]] = {
     ),
     "not signed in": (401, lambda p, h: p.get("/api/profile", headers=h | {"Authorization": ""})),
     "a bad token": (401, lambda p, h: p.get("/api/profile", headers=h | {"Authorization": "Bearer x"})),
-    "not allowed": (403, lambda p, h: p.get("/api/auth/jwt-info", headers=h)),
+    "not allowed": (
+        403,
+        lambda p, h: p.post("/api/auth/refresh", headers=h | {"Cookie": "__Host-jobtrail_refresh=x"}),
+    ),
     "not found": (404, lambda p, h: p.get("/api/quotas/nothing", headers=h)),
     "nowhere": (404, lambda p, h: p.get("/api/nothing", headers=h)),
     "another method": (405, lambda p, h: p.delete("/api/profile", headers=h)),

@@ -57,9 +57,9 @@ def test_a_token_in_no_alphabet_of_ours_is_a_bad_token(send: Send) -> None:
 
 @every_member_endpoint
 def test_in_an_ended_session_a_bad_body_is_not_looked_at(
-    new_person: Callable[..., Person], sql: psycopg.Connection[Any], endpoint: Endpoint
+    new_admin: Callable[..., Person], sql: psycopg.Connection[Any], endpoint: Endpoint
 ) -> None:
-    person = new_person()
+    person = new_admin()
     sql.execute("UPDATE sessions SET idle_expires_at = now() WHERE user_id = %s", [person.id])
     refused_as("session_ended", person, endpoint)
 

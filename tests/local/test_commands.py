@@ -44,6 +44,23 @@ def test_admin_makes_no_database_to_find_nobody_in(project: Project) -> None:
     assert not (project.root / ".local").exists()
 
 
+def test_audit_verify_says_where_there_is_no_log(running: tuple[Project, Started]) -> None:
+    project, started = running
+    done = project.run("audit_verify")
+    assert done.returncode == 1
+    assert done.stdout.startswith("Run `python3 -m local migrate` first: no audit log in jobtrail at ")
+    assert done.stdout.count("\n") == 1
+    assert started.who()[0] > 0
+
+
+def test_audit_verify_makes_no_database_to_verify(project: Project) -> None:
+    done = project.run("audit_verify", "--data", "elsewhere")
+    assert (done.returncode, done.stdout) == (
+        1,
+        "Run `python3 -m local start` first: there is no database in elsewhere\n",
+    )
+
+
 def test_migrate_goes_up_and_down(project: Project) -> None:
     done = project.run("migrate")
     assert (done.returncode, done.stdout) == (0, "The schema is up to date.\n")

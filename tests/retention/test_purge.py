@@ -108,6 +108,20 @@ TABLES = [
         "SELECT ctid FROM one_time_tokens WHERE user_id = %(owner)s AND email = 'ada@example.com'",
     ),
     Table(
+        "audit_events",
+        """
+        WITH chain AS (
+            INSERT INTO audit_chains AS c (user_id, length, head) VALUES (md5(%(owner)s::text)::uuid, %(rows)s, '')
+            ON CONFLICT (user_id) DO UPDATE SET length = c.length + excluded.length RETURNING user_id, length
+        )
+        INSERT INTO audit_events (user_id, place, event, succeeded, facts, created_at, digest)
+        SELECT user_id, length - n + 1, 'tested', true, '{}', now() - interval '730 days' - %(over)s, ''
+        FROM chain, generate_series(1, %(rows)s) AS n
+        """,
+        # The last ones first: what is held at the front of a chain holds all after it.
+        "SELECT ctid FROM audit_events WHERE user_id = md5(%(owner)s::text)::uuid ORDER BY place DESC",
+    ),
+    Table(
         "rate_limits",
         """
         INSERT INTO rate_limits (bucket, hits, reset_at)

@@ -200,7 +200,9 @@ def test_what_changes_nothing_is_no_event(admin: Person, person: Person, sql: Sq
 
 
 def test_nothing_else_can_be_changed(admin: Person, person: Person) -> None:
-    for change in ({"email": "x@example.com"}, {"role": "root"}, {"role": None}, {"active": "no"}, {"active": None}):
+    ways_in = ({"password": "seven slow green glaciers"}, {"second_factor": False}, {"email_verified": True})
+    values = ({"role": "root"}, {"role": None}, {"active": "no"}, {"active": None})
+    for change in ({"email": "x@example.com"}, *ways_in, *values):
         assert code(admin.patch(f"/api/admin/users/{person.id}", change)) == (422, "validation_failed"), change
 
 

@@ -1,12 +1,15 @@
 """Who is calling is decided before what they say is read: a stranger learns nothing about a request."""
 
 from collections.abc import Callable
+from time import time
 from typing import Any
 
 import psycopg
 import pytest
 
+from shared.access import FRESH_SECONDS
 from shared.routes import Route
+from shared.security import access_tokens
 from tests.conftest import Client, Person
 from tests.http.bodies import Endpoint, every_member_endpoint
 from tests.http.conftest import Send, concrete
@@ -27,6 +30,15 @@ TOKENS = {
     "a personal access token": "Bearer jtp_AQ",
     "very long": "Bearer " + "a." * 4000,
 }
+
+ASK_FOR_A_PROOF = {
+    *("change_password", "change_email", "create_token"),
+    *("offer_totp", "enable_totp", "disable_totp", "replace_recovery_codes"),
+    *("begin_passkey_registration", "register_passkey", "delete_passkey", "link_identity", "unlink_identity"),
+    *("export_account", "delete_account", "restore_account"),
+    *("change_user", "end_sessions", "grant_quota", "restore_quota"),
+}
+"""What opens or closes a way in, takes everything along, or is an administrator's."""
 
 
 def refused_as(code: str, person: Client, endpoint: Endpoint) -> None:
@@ -102,3 +114,22 @@ def test_every_member_route_wants_to_know_who_calls(client: Client, routes: list
             assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized"), route.name
             asked += 1
     assert asked >= 18
+
+
+def test_what_matters_most_takes_a_proof_of_a_moment_ago(person: Person, routes: list[Route]) -> None:
+    said = access_tokens.verify(person.tokens["access_token"])
+    asking = {route.name: route for route in routes if route.endpoint.access.is_fresh}
+    assert asking.keys() == ASK_FOR_A_PROOF
+    for route in asking.values():
+        refused = []
+        for age in (FRESH_SECONDS + 5, 0):
+            token, _ = access_tokens.issue(
+                said.user_id,
+                said.session_id,
+                role=route.endpoint.access.role or "user",
+                authenticated_at=int(time()) - age,
+            )
+            bearer = {"Authorization": f"Bearer {token}"}
+            answer = person(route.methods[0], concrete(route), content=b"{", headers=bearer)
+            refused.append(b'"reauthentication_required"' in answer.content)
+        assert refused == [True, False], route.name

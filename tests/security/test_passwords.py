@@ -260,7 +260,10 @@ def without_password(person: Person, sql: Sql) -> tuple[str, str]:
 
 def with_a_provider_only(person: Person, sql: Sql) -> tuple[str, str]:
     sql.execute(
-        "INSERT INTO identities (user_id, provider, subject, email, email_verified) VALUES (%s, 'google', %s, %s, true)",
+        """
+        INSERT INTO identities (user_id, provider, subject, email, email_verified)
+        VALUES (%s, 'google', %s, %s, true)
+        """,
         [person.id, secrets.token_hex(8), person.email],
     )
     return without_password(person, sql)

@@ -233,7 +233,8 @@ def lifetimes() -> dict[str, int]:
 
 
 def begin(opened: Opened | SignIn, transport: Transport) -> SignedIn:
-    """The first tokens of a session just opened."""
+    """The first tokens of a session just opened. Its owner may have to be told of it."""
+    mail.soon()
     signed_in = _sign_in(
         opened.session_id,
         generation=1,
@@ -281,6 +282,7 @@ async def refresh(presented: Presented | None, *, device: Device) -> SignedIn:
                 transport=presented.transport,
             )
         case "reused":  # the revocation is committed with the statement that found it
+            mail.soon()
             raise RefreshTokenReused
         case "expired":
             raise SessionExpired

@@ -96,7 +96,7 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
 class Settings(BaseModel):
-    """Every setting the app reads. The name in the environment is the field's in capitals; docs/settings.md has the table."""
+    """Every setting the app reads. In the environment its name is in capitals; docs/settings.md has the table."""
 
     model_config = ConfigDict(frozen=True, alias_generator=AliasGenerator(validation_alias=str.upper))
 

@@ -133,10 +133,14 @@ async def begin_linking(caller: Caller, provider_name: str, request: LinkRequest
         NotFound: there is no such provider here.
         ValidationFailed: ``return_to`` is not a page of ours.
     """
-    provider = _provider(provider_name)
-    departure = await _depart(
-        provider, db.enter(caller), browser=browser, return_to=request.return_to, transport="body", linker=caller
-    )
+    try:
+        provider = _provider(provider_name)
+        departure = await _depart(
+            provider, db.enter(caller), browser=browser, return_to=request.return_to, transport="body", linker=caller
+        )
+    except (NotFound, ValidationFailed):
+        await db.admit(caller)  # a caller whose session has ended learns that first
+        raise
     return LinkBegun(Authorization(authorization_url=departure.location), departure.browser)
 
 

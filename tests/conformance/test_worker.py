@@ -96,7 +96,8 @@ def test_an_account_can_be_made(seen: Seen) -> None:
 def test_the_refresh_cookie_reaches_the_host_with_all_its_attributes(seen: Seen) -> None:
     assert seen["login"]["status"] == 200
     assert "refresh_token" not in json.loads(seen["login"]["body"])
-    (cookie,) = seen["login"]["cookies"]
+    cookie, device = seen["login"]["cookies"]
+    assert (device["name"], device["http_only"]) == ("__Host-jobtrail_device", True)
     assert (cookie["name"], cookie["path"], cookie["same_site"]) == (REFRESH_COOKIE, "/", "Lax")
     assert cookie["secure"]
     assert cookie["http_only"]
@@ -106,7 +107,7 @@ def test_the_refresh_cookie_reaches_the_host_with_all_its_attributes(seen: Seen)
 
 def test_the_cookie_that_comes_back_continues_the_session(seen: Seen) -> None:
     assert seen["refresh"]["status"] == 200
-    (before,), (after,) = seen["login"]["cookies"], seen["refresh"]["cookies"]
+    (before, _), (after,) = seen["login"]["cookies"], seen["refresh"]["cookies"]
     assert after["name"] == REFRESH_COOKIE
     assert after["value"] != before["value"]
 

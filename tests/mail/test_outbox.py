@@ -125,7 +125,7 @@ def test_a_caller_can_post_for_nobody_else(
 @pytest.mark.parametrize(
     "statement",
     [
-        b"SELECT recipient FROM mail_outbox",
+        b"SELECT sealed, facts FROM mail_outbox",
         b"UPDATE mail_outbox SET recipient = 'eve@example.com'",
         b"DELETE FROM mail_outbox",
         b"INSERT INTO mail_outbox (user_id, recipient, template, attempts) SELECT id, email, '', 0 FROM users",

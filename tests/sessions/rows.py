@@ -62,9 +62,13 @@ class OpenSession:
         pass_time(sql, by, [self.id])
 
     def alarms(self, sql: Sql) -> list[tuple[Any, ...]]:
-        """The audit events about this session: each one's name, user and facts."""
+        """The alarms this session has raised: each one's name, user and facts."""
         return sql.execute(
-            "SELECT event, user_id, facts FROM audit_events WHERE session_id = %s ORDER BY created_at", [self.id]
+            """
+            SELECT event, user_id, facts FROM audit_events
+            WHERE session_id = %s AND event LIKE 'refresh_token_%%' ORDER BY place
+            """,
+            [self.id],
         ).fetchall()
 
 

@@ -22,7 +22,7 @@ def member_routes() -> "Iterator[tuple[str, str, Route]]":
         if route.endpoint.access.needs_caller:
             path = route.path
             for name, kind in route.endpoint.path.items():
-                path = path.replace(f"{{{name}}}", str(uuid4()) if kind is not str else "exports")
+                path = path.replace(f"{{{name}}}", str(uuid4()) if kind is not str else "google")
             for method in route.methods:
                 yield method, path, route
 

@@ -9,9 +9,9 @@
         return await applications.create_application(caller, body, retry=retry)
 
 A handler asks by name for what it needs: ``caller`` (a Caller, or AnyCaller where personal access tokens are taken
-too), ``body`` (a Request model), ``query`` (a Query model), ``retry``
-(the Idempotency-Key), ``versions`` (If-Match), ``call`` (the request's other facts), and the names in its path. What it
-declares is read once, at import, and a declaration that cannot work fails there.
+too), ``body`` (a Request model), ``query`` (a Query model), ``retry`` (the Idempotency-Key), ``versions`` (If-Match),
+``call`` (the request's other facts), and the names in its path. What it declares is read once, at import, and a
+declaration that cannot work fails there.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ import json
 import logging
 import re
 import types
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
@@ -161,14 +161,6 @@ class Html(Raw):
 
 class Zip(Raw):
     media_type = "application/zip"
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """Somewhere else to go (302), for the browser that a person sits at."""
-
-    location: str
-    cookies: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,9 +454,6 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
         case SignedOut():
             if result.transport == "cookie":
                 cookies.append(f"{REFRESH_COOKIE}=; Max-Age=0; {COOKIE_ATTRIBUTES}")
-        case Redirect():
-            status, headers["Location"] = 302, result.location
-            cookies.extend(result.cookies)
         case Accepted():
             status = 202
         case None:
@@ -593,7 +582,7 @@ def _alternatives(returns: Any) -> tuple[Any, ...]:
     return get_args(returns) if isinstance(returns, types.UnionType) else (returns,)
 
 
-STATUSES = {Accepted: 202, None: 204, types.NoneType: 204, SignedOut: 204, Redirect: 302, Departure: 302, Arrival: 302}
+STATUSES = {Accepted: 202, None: 204, types.NoneType: 204, SignedOut: 204, Departure: 302, Arrival: 302}
 """Kinds of answers that say by themselves what they are answered with."""
 
 

@@ -17,7 +17,7 @@ from shared.access import FRESH_SECONDS
 from shared.documents import Document, Page
 from shared.errors import Problem
 from shared.fields import Accepted, PlainText
-from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Redirect, Zip, needs_body
+from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Zip, needs_body
 from shared.identities import Arrival, Departure, LinkBegun
 from shared.routes import App, Route
 from shared.security import personal_access_tokens
@@ -320,7 +320,7 @@ def _response(endpoint: Endpoint, answers: list[Answer], refs: Mapping[tuple[typ
         headers["ETag"] = "The version, for `If-Match` and `If-None-Match`."
     if endpoint.location:
         headers["Location"] = "Where what was made is."
-    if kinds & {Redirect, Departure, Arrival}:
+    if kinds & {Departure, Arrival}:
         headers["Location"] = "Where to go."
     if kinds & {Departure, LinkBegun}:
         headers["Set-Cookie"] = "What this browser is known by when it comes back from the provider."

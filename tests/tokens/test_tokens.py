@@ -271,14 +271,14 @@ def test_an_expired_token_is_refused_and_says_so(person: Person, script: Script,
     assert person.delete(f"/api/tokens/{token['id']}").status_code == 404
 
 
-def test_a_disabled_account_s_tokens_stop_at_once_and_come_back_with_it(
-    person: Person, script: Script, sql: Sql
+def test_a_disabled_accounts_tokens_stop_at_once_and_do_not_come_back_with_it(
+    person: Person, admin: Person, script: Script
 ) -> None:
     holder = script(make_token(person))
-    sql.execute("UPDATE users SET disabled_at = now() WHERE id = %s", [person.id])
+    assert admin.patch(f"/api/admin/users/{person.id}", {"active": False}).status_code == 200
     refused_as(holder.get("/api/applications"), "invalid_token")
-    sql.execute("UPDATE users SET disabled_at = NULL WHERE id = %s", [person.id])
-    assert holder.get("/api/applications").status_code == 200
+    assert admin.patch(f"/api/admin/users/{person.id}", {"active": True}).status_code == 200
+    refused_as(holder.get("/api/applications"), "token_revoked")
 
 
 def test_a_token_goes_with_its_account(person: Person, script: Script, sql: Sql) -> None:

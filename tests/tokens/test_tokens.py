@@ -272,9 +272,9 @@ def test_an_expired_token_is_refused_and_says_so(person: Person, script: Script,
 
 
 def test_a_disabled_accounts_tokens_stop_at_once_and_do_not_come_back_with_it(
-    person: Person, admin: Person, script: Script
+    person: Person, new_admin: Callable[..., Person], script: Script
 ) -> None:
-    holder = script(make_token(person))
+    holder, admin = script(make_token(person)), new_admin()
     assert admin.patch(f"/api/admin/users/{person.id}", {"active": False}).status_code == 200
     refused_as(holder.get("/api/applications"), "invalid_token")
     assert admin.patch(f"/api/admin/users/{person.id}", {"active": True}).status_code == 200

@@ -39,9 +39,10 @@ async def who(req: func.HttpRequest) -> func.HttpResponse:
     setting = os.environ.get("SETTING", "none")
     return func.HttpResponse(f"{os.getpid()} {os.environ['DATABASE_URL']} {os.environ['JWT_SECRET']} {setting}")
 
-@app.route("mail", methods=["GET"])
-async def mail(req: func.HttpRequest) -> func.HttpResponse:
-    return func.HttpResponse(f"{os.environ['APP_URL']} {os.environ['MAIL_DIRECTORY']}")
+@app.route("filled", methods=["GET"])
+async def filled(req: func.HttpRequest) -> func.HttpResponse:
+    names = ("APP_URL", "MAIL_DIRECTORY", "REGISTER_LIMIT_ADDRESS")
+    return func.HttpResponse(" ".join(os.environ[name] for name in names))
 
 @app.timer_trigger("timer", schedule="0 0 0 1 1 *")
 async def yearly(timer: func.TimerRequest) -> None:
@@ -142,7 +143,14 @@ class Project:
         return [sys.executable, "-m", f"local.{command}", *arguments]
 
     def _environment(self, changes: dict[str, str]) -> dict[str, str]:
-        settings = ("DATABASE_URL", "DATABASE_URL_DIRECT", "JWT_SECRET", "APP_URL", "MAIL_DIRECTORY")
+        settings = (
+            "DATABASE_URL",
+            "DATABASE_URL_DIRECT",
+            "JWT_SECRET",
+            "APP_URL",
+            "MAIL_DIRECTORY",
+            "REGISTER_LIMIT_ADDRESS",
+        )
         return {name: value for name, value in os.environ.items() if name not in settings} | changes
 
 

@@ -72,16 +72,17 @@ def test_the_embedded_owner_can_do_what_neons_can_and_no_more(running: tuple[Pro
         connection.execute("CREATE DATABASE another")
 
 
-def test_mail_leads_to_this_host_and_is_kept_with_the_rest_unless_that_is_set(
+def test_what_is_not_set_is_filled_in_mail_leads_to_this_host_and_everybody_may_have_one_address(
     project: Project, running: tuple[Project, Started]
 ) -> None:
     shared, started = running
-    url, directory = get(f"{started.url}/mail").text.split()
+    url, directory, registrations = get(f"{started.url}/filled").text.split()
     assert get(f"{url}/verify-email").status_code == 200
     assert url.startswith(started.url)
     assert Path(directory) == shared.root / ".local" / "mail"
-    own = project.start(APP_URL="https://app.example.com", MAIL_DIRECTORY="elsewhere")
-    assert get(f"{own.url}/mail").text.split() == ["https://app.example.com", "elsewhere"]
+    assert registrations == "10000/300"
+    own = project.start(APP_URL="https://app.example.com", MAIL_DIRECTORY="elsewhere", REGISTER_LIMIT_ADDRESS="1/1")
+    assert get(f"{own.url}/filled").text.split() == ["https://app.example.com", "elsewhere", "1/1"]
 
 
 def test_settings_come_from_the_environment_then_from_the_file(project: Project) -> None:

@@ -36,7 +36,7 @@ CREATE TABLE users (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(), email text NOT NULL UNIQUE, password_hash text,
     email_verified boolean NOT NULL DEFAULT false, role text NOT NULL DEFAULT 'user', first_name text, last_name text,
     company text, picture_url text, time_zone text NOT NULL DEFAULT 'UTC',
-    created_at timestamptz NOT NULL DEFAULT now(), version integer NOT NULL DEFAULT 1
+    created_at timestamptz NOT NULL DEFAULT now(), deletion_due_at timestamptz, version integer NOT NULL DEFAULT 1
 );
 CREATE TABLE sessions (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid NOT NULL REFERENCES users,
@@ -55,7 +55,7 @@ GIVEN = ("company", "position", "location", "url", "source", "status", "salary_m
          "salary_period", "applied_on", "notes")  # fmt: skip
 APPLICATION = ", ".join(f"a.{name}" for name in ("id", *GIVEN, "created_at", "updated_at", "version"))
 USER = """u.id, u.email, u.email_verified, u.first_name, u.last_name, u.company, u.picture_url, u.time_zone, u.role,
-          u.created_at"""
+          u.created_at, u.deletion_due_at"""
 STATEMENTS = {
     "profile": f"SELECT row_to_json(r)::text FROM (SELECT {USER}, version FROM users u WHERE id = $1) r",
     "list": f"""

@@ -73,6 +73,8 @@ def _bite(holding: Holding) -> bytes:
 
 EXPORT = statement("{copies}", copies=sql.SQL(" UNION ALL ").join(_copy(h) for h in HOLDINGS if h.shown))
 
+NOTE_EXPORT = statement("SELECT audit('account_exported', %(exported)s)")
+
 # An administrator hands the role over first: so the last one cannot leave. Asked again, the day stays as it was.
 LEAVE = statement(
     """

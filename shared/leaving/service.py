@@ -7,7 +7,7 @@ from http import HTTPStatus
 from time import monotonic
 
 from shared import db, mail, quotas
-from shared.db import Caller, Device
+from shared.db import Caller, Device, Guard
 from shared.documents import Document
 from shared.errors import Problem
 from shared.health import SCHEMA_REVISION
@@ -44,7 +44,8 @@ async def export(caller: Caller, *, device: Device) -> bytes:
     Raises:
         QuotaExceeded: enough for today.
     """
-    door = db.enter(caller).guarded_by(db.from_device(device), quotas.taking("exports"))
+    noted = Guard(queries.NOTE_EXPORT, {"exported": caller.user_id})
+    door = db.enter(caller).guarded_by(db.from_device(device), quotas.taking("exports"), noted)
     tables = await door.write(queries.EXPORT)
     return await asyncio.to_thread(
         archive.pack,

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import pytest
 
@@ -40,6 +41,13 @@ def test_the_copy_says_who_one_is_and_where_one_is_signed_in(ada: Person) -> Non
     assert account["email"] == ada.email
     assert len(rows(files, "sessions")) == 2
     assert [event["event"] for event in rows(files, "audit_events")][:2] == ["registered", "signed_in"]
+
+
+def test_a_copy_that_was_taken_is_written_down(ada: Person) -> None:
+    export(ada)
+    (newest,) = ada.get("/api/account/activity?limit=1").json()["items"]
+    assert (newest["event"], newest["succeeded"]) == ("account_exported", True)
+    assert ip_address(newest["ip"]) == ip_address(ada.headers["X-Forwarded-For"])
 
 
 def test_nothing_of_anybody_else_is_in_it(ada: Person, new_person: Callable[..., Person]) -> None:

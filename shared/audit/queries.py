@@ -44,7 +44,7 @@ NOTE_LIMIT = statement("SELECT audit('rate_limit_met', NULL, %(facts)s, false, N
 HELD = (
     Holding(
         "audit_events",
-        shown=("id", "event", "succeeded", "actor_id", "session_id", "ip", "user_agent", "facts", "created_at"),
+        shown=("place", "event", "succeeded", "actor_id", "session_id", "ip", "user_agent", "facts", "created_at"),
     ),
     Holding("audit_chains", why_not="the length and the last link of the chain of audit events"),
 )

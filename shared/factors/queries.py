@@ -72,12 +72,7 @@ SIGN_IN_WITH_PASSKEY = statement(
     """
 )
 
-REFUSE_PASSKEY = statement(
-    """
-    SELECT audit('second_factor_refused', (SELECT user_id FROM challenges WHERE digest = %(challenge)s),
-                 '{"method": "passkey"}', false)
-    """
-)
+REFUSE_PASSKEY = statement("SELECT refuse_second_factor(%(challenge)s, 'passkey')")
 
 # ---------------------------------------------------------------- proving it again
 

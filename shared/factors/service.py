@@ -178,6 +178,7 @@ async def finish_sign_in(request: SecondStep, *, device: Device) -> SignedIn:
         case "signed_in":
             return sessions.begin(finished, request.transport or finished.transport)
         case "refused":
+            mail.soon()  # if that was the last try
             raise PasskeyInvalid if request.passkey else SecondFactorInvalid
         case "unverified":
             raise sessions.EmailNotVerified
@@ -210,6 +211,7 @@ async def _finish_by_passkey(challenge: bytes, assertion: Assertion, door: Door)
         proof = await passkeys.examine(assertion, guards=[Guard(queries.TAKE_TRY, {"pending": challenge})])
     except PasskeyInvalid:
         await door.write(queries.REFUSE_PASSKEY, challenge=challenge)
+        mail.soon()
         raise
     (finished,) = await door.write(
         queries.SIGN_IN_WITH_PASSKEY,
@@ -226,7 +228,6 @@ async def _finish_by_recovery_code(challenge: bytes, code: str, door: Door) -> F
     (finished,) = await door.write(
         queries.SIGN_IN_WITH_RECOVERY_CODE, row=Finish, challenge=challenge, code=sessions.digest(code), **_terms()
     )
-    mail.soon()
     return finished
 
 

@@ -135,6 +135,17 @@ TEMPLATES: Mapping[str, Template] = {
         ),
         SECURITY,
     ),
+    "second_factor_failed": Template(
+        "Somebody got past the first step of signing in",
+        (
+            (
+                "Somebody got past the first step of signing in to your Jobtrail account, which takes the password or "
+                "another account that is linked, and failed at the second one five times. They are not in."
+            ),
+            "If this was not you, choose another password at once: it is known.",
+        ),
+        FORGOT_PASSWORD,
+    ),
     "second_factor_enabled": Template(
         "Two-step sign-in is on",
         (

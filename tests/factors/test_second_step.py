@@ -12,7 +12,7 @@ import pytest
 from shared.limits import Bucket
 from shared.security import access_tokens, passwords
 from shared.settings import Limit
-from tests.conftest import PASSWORD, Client, Person
+from tests.conftest import PASSWORD, Client, Mail, Person
 from tests.factors.authenticator import INVALID, LIMITED, OK, OVER, enable, finish, first_step, outcome
 from tests.factors.conftest import Clock, Owner
 from tests.passkeys import ceremonies
@@ -20,6 +20,7 @@ from tests.sessions.rows import Sql, disable
 from tests.sessions.together import at_once
 
 PASSKEY_INVALID = (401, "passkey_invalid")
+FAILED = "Somebody got past the first step of signing in"
 
 
 def sessions_of(sql: Sql, person: Person) -> list[tuple[list[str], str | None]]:
@@ -178,6 +179,17 @@ def test_a_challenge_is_good_for_five_tries(ada: Owner, client: Client, sql: Sql
     assert outcome(finish(client, challenge, code=ada.app.code(1))) == OVER
     assert outcome(finish(client, challenge, recovery_code=ada.codes[0])) == OVER
     assert ada.person.get("/api/auth/mfa").json()["recovery_codes_left"] == 10
+
+
+def test_the_owner_is_told_when_a_challenges_tries_are_used_up(
+    ada: Owner, client: Client, mail_to: Callable[[str], list[Mail]]
+) -> None:
+    challenge = first_step(client, ada.person)
+    told = []
+    for _ in range(6):
+        finish(client, challenge, recovery_code="A" * 24)
+        told.append([mail.subject for mail in mail_to(ada.person.email)].count(FAILED))
+    assert told == [0, 0, 0, 0, 1, 1]
 
 
 def test_the_fifth_try_is_as_good_as_the_first(ada: Owner, client: Client) -> None:

@@ -1,4 +1,4 @@
-"""A chained audit log, and one way to sign in for every credential: challenges, second factors, time of proof."""
+"""A chained audit log that forgets lawfully, and one way to sign in for every credential."""
 
 from alembic import context, op
 
@@ -16,9 +16,11 @@ ALTER INDEX audit_events_pkey RENAME TO unchained_events_pkey;
 DROP INDEX audit_events_user_id;
 
 CREATE TABLE audit_chains (
-    user_id uuid PRIMARY KEY,  -- zero for events that concern no account
-    length  bigint NOT NULL CHECK (length > 0),
-    head    bytea NOT NULL
+    user_id   uuid PRIMARY KEY,  -- zero for events that concern no account
+    length    bigint NOT NULL CHECK (length > 0),
+    head      bytea NOT NULL,
+    forgotten bigint NOT NULL DEFAULT 0 CHECK (forgotten BETWEEN 0 AND length),  -- of its first events, so many
+    root      bytea NOT NULL DEFAULT ''                                          -- and the digest of the last of them
 );
 
 CREATE TABLE audit_events (
@@ -36,7 +38,14 @@ CREATE TABLE audit_events (
     digest     bytea NOT NULL,
     UNIQUE (user_id, place)
 );
-CREATE INDEX audit_events_created_at ON audit_events (created_at DESC);
+
+-- What the search filters by, each with the order of its pages. An index on what hardly any event has is small.
+CREATE INDEX audit_events_created_at ON audit_events (created_at, id);
+CREATE INDEX audit_events_user_id ON audit_events (user_id, created_at, id);
+CREATE INDEX audit_events_event ON audit_events (event, created_at, id);
+CREATE INDEX audit_events_ip ON audit_events (ip, created_at, id);
+CREATE INDEX audit_events_actor_id ON audit_events (actor_id, created_at, id) WHERE actor_id IS NOT NULL;
+CREATE INDEX audit_events_failed ON audit_events (created_at, id) WHERE NOT succeeded;
 
 -- What an event's digest is made of: the digest before it, and all it says. Absent values are left out, so that a
 -- column added later changes no digest; jsonb has one spelling for each value.
@@ -47,7 +56,8 @@ BEGIN
         || jsonb_build_object('created_at', (extract(epoch FROM said.created_at) * 1000000)::bigint))::text, 'UTF8'));
 END $$;
 
--- Put an event at the end of its account's chain.
+-- Put an event at the end of its account's chain. It gets its time when its chain is locked, so that places and times
+-- have one order; what is null in its facts is left out, since a digest does not see it.
 CREATE FUNCTION audit_append(said audit_events) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     previous bytea;
@@ -55,6 +65,8 @@ BEGIN
     INSERT INTO audit_chains AS c (user_id, length, head) VALUES (said.user_id, 1, '')
     ON CONFLICT (user_id) DO UPDATE SET length = c.length + 1
     RETURNING length, head INTO said.place, previous;
+    said.created_at := coalesce(said.created_at, clock_timestamp());
+    said.facts := jsonb_strip_nulls(said.facts);
     said.digest := audit_digest(previous, said);
     INSERT INTO audit_events VALUES (said.*);
     UPDATE audit_chains SET head = said.digest WHERE user_id = said.user_id;
@@ -78,7 +90,6 @@ BEGIN
     said.ip := nullif(current_setting('app.ip', true), '')::inet;
     said.user_agent := left(nullif(current_setting('app.user_agent', true), ''), 200);
     said.facts := the_facts;
-    said.created_at := clock_timestamp();
     PERFORM audit_append(said);
 END $$;
 
@@ -103,6 +114,72 @@ BEGIN
 END $$;
 CREATE TRIGGER audit_events_stay BEFORE UPDATE OR DELETE ON audit_events FOR EACH ROW
     EXECUTE FUNCTION refuse_rewriting();
+
+CREATE FUNCTION refuse_truncating() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'what happened stays written' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE TRIGGER audit_events_stay_together BEFORE TRUNCATE ON audit_events EXECUTE FUNCTION refuse_truncating();
+CREATE TRIGGER audit_chains_stay_together BEFORE TRUNCATE ON audit_chains EXECUTE FUNCTION refuse_truncating();
+CREATE TRIGGER audit_chains_stay BEFORE DELETE ON audit_chains FOR EACH ROW EXECUTE FUNCTION refuse_rewriting();
+
+-- Forget an account that is gone. What stays is one event in nobody's chain: that there was such a chain, how long it
+-- was, and how it ended. Whoever forgets the same account again changes nothing.
+CREATE FUNCTION audit_forget(the_user uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    gone audit_chains;
+BEGIN
+    SELECT c.* INTO gone FROM audit_chains c
+    WHERE user_id = the_user AND user_id <> '00000000-0000-0000-0000-000000000000' FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('app.forgetting', the_user::text, true);
+    DELETE FROM audit_events WHERE user_id = the_user;
+    DELETE FROM audit_chains WHERE user_id = the_user;
+    PERFORM set_config('app.forgetting', '', true);
+    PERFORM audit('account_forgotten', NULL, jsonb_build_object(
+        'user_id', the_user, 'events', gone.length, 'head', encode(gone.head, 'hex')), true, NULL);
+END $$;
+
+-- Forget events past their time, from the front of their chains. A chain that is just being written is left for the
+-- next time. That something was forgotten is an event too.
+CREATE FUNCTION audit_forget_expired(days int, batch int) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    old record;
+    forgotten_here bigint;
+    forgotten_events bigint := 0;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(7411202603) THEN
+        RETURN 0;  -- somebody is at it, and goes on
+    END IF;
+    PERFORM set_config('app.forgetting', 'expired', true);
+    FOR old IN
+        WITH bite AS MATERIALIZED (
+            SELECT user_id, place FROM audit_events WHERE created_at < now() - make_interval(days => days)
+            ORDER BY created_at, user_id, place LIMIT batch FOR UPDATE SKIP LOCKED
+        ), numbered AS (
+            SELECT user_id, place, c.forgotten + row_number() OVER (PARTITION BY user_id ORDER BY place) AS front
+            FROM bite JOIN audit_chains c USING (user_id)
+        )
+        SELECT user_id, max(place) AS place FROM numbered WHERE place = front GROUP BY user_id ORDER BY user_id
+    LOOP
+        PERFORM FROM audit_chains WHERE user_id = old.user_id FOR UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        UPDATE audit_chains SET forgotten = old.place, root = e.digest
+        FROM audit_events e WHERE e.user_id = old.user_id AND e.place = old.place
+            AND audit_chains.user_id = old.user_id;
+        DELETE FROM audit_events WHERE user_id = old.user_id AND place <= old.place;
+        GET DIAGNOSTICS forgotten_here = ROW_COUNT;
+        forgotten_events := forgotten_events + forgotten_here;
+    END LOOP;
+    PERFORM set_config('app.forgetting', '', true);
+    IF forgotten_events > 0 THEN
+        PERFORM audit('events_forgotten', NULL, jsonb_build_object('events', forgotten_events, 'days', days),
+                      the_session => NULL);
+    END IF;
+    RETURN forgotten_events;
+END $$;
 
 ALTER TABLE audit_chains ENABLE ROW LEVEL SECURITY;
 ALTER TABLE audit_events ENABLE ROW LEVEL SECURITY;
@@ -151,19 +228,33 @@ BEGIN
     RETURN '{totp,recovery_code}';
 END $$;
 
+-- What tells one browser from another: what it calls itself, but for the versions, which change every month.
+CREATE FUNCTION browser_of(agent text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT regexp_replace(coalesce(agent, ''), '[0-9._]+', '', 'g')
+$$;
+
+-- Its owner is told of a browser that none of the account's sessions has had, unless it is the first.
 CREATE FUNCTION open_session(
     u users, the_methods text[], idle_days int, absolute_days int, the_device text,
     OUT session_id uuid, OUT refresh_seconds int, OUT authenticated_at bigint, OUT owner json)
 LANGUAGE plpgsql AS $$
 DECLARE
     s sessions;
+    agent text := nullif(current_setting('app.user_agent', true), '');
+    is_known boolean;
 BEGIN
+    SELECT count(*) = 0 OR bool_or(browser_of(known.user_agent) = browser_of(agent)) INTO is_known
+    FROM sessions known WHERE known.user_id = u.id;
     INSERT INTO sessions (user_id, idle_expires_at, absolute_expires_at, device_name, user_agent, ip, methods)
     VALUES (u.id, now() + make_interval(days => idle_days), now() + make_interval(days => absolute_days), the_device,
-            nullif(current_setting('app.user_agent', true), ''), nullif(current_setting('app.ip', true), '')::inet,
-            the_methods)
+            agent, nullif(current_setting('app.ip', true), '')::inet, the_methods)
     RETURNING * INTO s;
     PERFORM audit('signed_in', u.id, jsonb_build_object('methods', the_methods), true, s.id);
+    IF NOT is_known THEN
+        PERFORM post_mail(u.id, NULL, 'new_sign_in', '', jsonb_build_object(
+            'when', now(), 'ip', coalesce(host(s.ip), 'an unknown address'),
+            'device', coalesce(the_device, agent, 'an unknown device')));
+    END IF;
     session_id := s.id;
     refresh_seconds := extract(epoch FROM s.idle_expires_at - now());
     authenticated_at := extract(epoch FROM s.authenticated_at);
@@ -312,17 +403,19 @@ DROP FUNCTION rotate_refresh_token(uuid, bigint, interval, interval, int, interv
     register_user(uuid, text, text, text, text, text, int, int),
     sign_in_with_password(uuid, text, text, bytea[], bytea, boolean, int, int, text, text),
     sign_in(users, text[], bytea, boolean, int, int, text, text),
-    open_session(users, text[], int, int, text), second_factors(uuid), shown_user(users);
+    open_session(users, text[], int, int, text), browser_of(text), second_factors(uuid), shown_user(users);
 ALTER TABLE sessions DROP COLUMN authenticated_at, DROP COLUMN methods;
 ALTER TABLE users DROP COLUMN second_factor_at;
 DROP TABLE challenges, audit_chains;
 DROP TRIGGER audit_events_stay ON audit_events;
-DROP FUNCTION audit(text, uuid, jsonb, boolean, uuid, uuid), audit_append(audit_events),
+DROP TRIGGER audit_events_stay_together ON audit_events;
+DROP FUNCTION audit_forget_expired(int, int), audit_forget(uuid), refuse_truncating(),
+    audit(text, uuid, jsonb, boolean, uuid, uuid), audit_append(audit_events),
     audit_digest(bytea, audit_events), refuse_rewriting();
 ALTER TABLE audit_events DROP COLUMN place, DROP COLUMN succeeded, DROP COLUMN actor_id, DROP COLUMN user_agent,
     DROP COLUMN digest, ALTER COLUMN user_id DROP NOT NULL, ALTER COLUMN facts SET DEFAULT '{}',
     ALTER COLUMN created_at SET DEFAULT now();
-DROP INDEX audit_events_created_at;
+DROP INDEX audit_events_created_at, audit_events_user_id, audit_events_event, audit_events_ip;
 REVOKE SELECT ON audit_events FROM tenant;
 UPDATE audit_events SET user_id = NULL WHERE user_id NOT IN (SELECT id FROM users);
 ALTER TABLE audit_events ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE SET NULL;

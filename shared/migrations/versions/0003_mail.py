@@ -48,10 +48,19 @@ BEGIN
             the_template, the_sealed, the_facts);
     RETURN the_id;
 END $$;
+
+CREATE FUNCTION tell_of_reuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM post_mail(NEW.user_id, NULL, 'session_ended_by_reuse', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER sessions_reused AFTER UPDATE OF revoked_reason ON sessions FOR EACH ROW
+    WHEN (OLD.revoked_at IS NULL AND NEW.revoked_reason = 'refresh_token_reused') EXECUTE FUNCTION tell_of_reuse();
 """
 
 DOWNGRADE = """
-DROP FUNCTION post_mail(uuid, text, text, bytea, jsonb);
+DROP TRIGGER sessions_reused ON sessions;
+DROP FUNCTION tell_of_reuse(), post_mail(uuid, text, text, bytea, jsonb);
 DROP TABLE mail_outbox;
 """
 

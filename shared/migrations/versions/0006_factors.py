@@ -114,6 +114,22 @@ BEGIN
     RETURN true;
 END $$;
 
+-- A second factor that was wrong. Whoever has used up a challenge's tries had the first factor all the same: the owner
+-- is told, once in an hour.
+CREATE FUNCTION refuse_second_factor(the_challenge bytea, the_method text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    c challenges;
+BEGIN
+    SELECT challenges.* INTO c FROM challenges WHERE digest = the_challenge;
+    PERFORM audit('second_factor_refused', c.user_id, jsonb_build_object('method', the_method), false);
+    IF c.tries = 0 AND NOT EXISTS (
+        SELECT FROM mail_outbox m WHERE m.user_id = c.user_id AND m.template = 'second_factor_failed'
+          AND m.created_at > now() - interval '1 hour')
+    THEN
+        PERFORM post_mail(c.user_id, NULL, 'second_factor_failed', '');
+    END IF;
+END $$;
+
 -- The second step's end. What the first was, and for which device, the challenge has kept.
 CREATE FUNCTION finish_sign_in(
     the_challenge bytea, the_user uuid, the_method text, is_proved boolean, attempt bytea[], needs_verified boolean,
@@ -127,7 +143,7 @@ DECLARE
 BEGIN
     IF is_proved IS NOT TRUE THEN
         outcome := 'refused';
-        PERFORM audit('second_factor_refused', the_user, jsonb_build_object('method', the_method), false);
+        PERFORM refuse_second_factor(the_challenge, the_method);
         RETURN;
     END IF;
     SELECT users.* INTO u FROM users WHERE id = the_user FOR NO KEY UPDATE;
@@ -264,7 +280,8 @@ DROP FUNCTION reauthenticate(uuid, uuid, text, boolean, bytea[]), is_sole_factor
     sole_factor(uuid), add_method(uuid, text),
     replace_recovery_codes(uuid, bytea[]), disable_totp(uuid), enable_totp(uuid, uuid, bytea, bigint, bytea[]),
     sign_in_with_recovery_code(bytea, bytea, boolean, int, int),
-    finish_sign_in(bytea, uuid, text, boolean, bytea[], boolean, int, int), spend_recovery_code(uuid, bytea),
+    finish_sign_in(bytea, uuid, text, boolean, bytea[], boolean, int, int), refuse_second_factor(bytea, text),
+    spend_recovery_code(uuid, bytea),
     spend_totp_code(uuid, bytea, bigint, bytea), try_second_factor(bytea, bytea[], text[], int[], int[]),
     take_try(bytea), own_buckets(bytea[], uuid);
 DROP TRIGGER users_password_changed ON users;

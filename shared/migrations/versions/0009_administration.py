@@ -1,4 +1,4 @@
-"""Administration: an audit log that is searched and forgets lawfully, accounts changed by others, quotas by hand."""
+"""Administration: accounts changed by others, quotas set by hand, and what metrics are made of."""
 
 from alembic import op
 
@@ -6,104 +6,6 @@ revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
-
-AUDIT = """
--- A chain may begin later than it began: how many of its first events were forgotten, and the digest of the last one.
-ALTER TABLE audit_chains
-    ADD COLUMN forgotten bigint NOT NULL DEFAULT 0 CHECK (forgotten BETWEEN 0 AND length),
-    ADD COLUMN root bytea NOT NULL DEFAULT '';
-
--- As before, except that an event gets its time when its chain is locked, so that places and times have one order; and
--- that what is null in its facts is left out, since a digest does not see it.
-CREATE OR REPLACE FUNCTION audit_append(said audit_events) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    previous bytea;
-BEGIN
-    INSERT INTO audit_chains AS c (user_id, length, head) VALUES (said.user_id, 1, '')
-    ON CONFLICT (user_id) DO UPDATE SET length = c.length + 1
-    RETURNING length, head INTO said.place, previous;
-    said.created_at := clock_timestamp();
-    said.facts := jsonb_strip_nulls(said.facts);
-    said.digest := audit_digest(previous, said);
-    INSERT INTO audit_events VALUES (said.*);
-    UPDATE audit_chains SET head = said.digest WHERE user_id = said.user_id;
-END $$;
-
-CREATE FUNCTION refuse_truncating() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'what happened stays written' USING ERRCODE = 'integrity_constraint_violation';
-END $$;
-CREATE TRIGGER audit_events_stay_together BEFORE TRUNCATE ON audit_events EXECUTE FUNCTION refuse_truncating();
-CREATE TRIGGER audit_chains_stay_together BEFORE TRUNCATE ON audit_chains EXECUTE FUNCTION refuse_truncating();
-CREATE TRIGGER audit_chains_stay BEFORE DELETE ON audit_chains FOR EACH ROW EXECUTE FUNCTION refuse_rewriting();
-
--- Forget an account that is gone. What stays is one event in nobody's chain: that there was such a chain, how long it
--- was, and how it ended. Whoever forgets the same account again changes nothing.
-CREATE FUNCTION audit_forget(the_user uuid) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    gone audit_chains;
-BEGIN
-    SELECT c.* INTO gone FROM audit_chains c
-    WHERE user_id = the_user AND user_id <> '00000000-0000-0000-0000-000000000000' FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    PERFORM set_config('app.forgetting', the_user::text, true);
-    DELETE FROM audit_events WHERE user_id = the_user;
-    DELETE FROM audit_chains WHERE user_id = the_user;
-    PERFORM set_config('app.forgetting', '', true);
-    PERFORM audit('account_forgotten', NULL, jsonb_build_object(
-        'user_id', the_user, 'events', gone.length, 'head', encode(gone.head, 'hex')), true, NULL);
-END $$;
-
--- Forget events past their time, from the front of their chains. A chain that is just being written is left for the
--- next time. That something was forgotten is an event too.
-CREATE FUNCTION audit_forget_expired(days int, batch int) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    old record;
-    forgotten_here bigint;
-    forgotten_events bigint := 0;
-BEGIN
-    IF NOT pg_try_advisory_xact_lock(7411202603) THEN
-        RETURN 0;  -- somebody is at it, and goes on
-    END IF;
-    PERFORM set_config('app.forgetting', 'expired', true);
-    FOR old IN
-        WITH bite AS MATERIALIZED (
-            SELECT user_id, place FROM audit_events WHERE created_at < now() - make_interval(days => days)
-            ORDER BY created_at, user_id, place LIMIT batch FOR UPDATE SKIP LOCKED
-        ), numbered AS (
-            SELECT user_id, place, c.forgotten + row_number() OVER (PARTITION BY user_id ORDER BY place) AS front
-            FROM bite JOIN audit_chains c USING (user_id)
-        )
-        SELECT user_id, max(place) AS place FROM numbered WHERE place = front GROUP BY user_id ORDER BY user_id
-    LOOP
-        PERFORM FROM audit_chains WHERE user_id = old.user_id FOR UPDATE SKIP LOCKED;
-        CONTINUE WHEN NOT FOUND;
-        UPDATE audit_chains SET forgotten = old.place, root = e.digest
-        FROM audit_events e WHERE e.user_id = old.user_id AND e.place = old.place
-            AND audit_chains.user_id = old.user_id;
-        DELETE FROM audit_events WHERE user_id = old.user_id AND place <= old.place;
-        GET DIAGNOSTICS forgotten_here = ROW_COUNT;
-        forgotten_events := forgotten_events + forgotten_here;
-    END LOOP;
-    PERFORM set_config('app.forgetting', '', true);
-    IF forgotten_events > 0 THEN
-        PERFORM audit('events_forgotten', NULL, jsonb_build_object('events', forgotten_events, 'days', days),
-                      the_session => NULL);
-    END IF;
-    RETURN forgotten_events;
-END $$;
-
--- What the search filters by, each with the order of its pages. An index on what hardly any event has is small.
-DROP INDEX audit_events_created_at;
-CREATE INDEX audit_events_created_at ON audit_events (created_at, id);
-CREATE INDEX audit_events_user_id ON audit_events (user_id, created_at, id);
-CREATE INDEX audit_events_event ON audit_events (event, created_at, id);
-CREATE INDEX audit_events_ip ON audit_events (ip, created_at, id);
-CREATE INDEX audit_events_actor_id ON audit_events (actor_id, created_at, id) WHERE actor_id IS NOT NULL;
-CREATE INDEX audit_events_failed ON audit_events (created_at, id) WHERE NOT succeeded;
-"""
 
 # These run for administrators, behind the door but not as tenants: db.administer().
 ADMINISTRATION = """
@@ -283,29 +185,9 @@ DOWNGRADE = """
 DROP FUNCTION slowest_statements(int), sample_of(regclass, int), age_group(timestamptz),
     restore_quota(uuid, uuid, text),
     grant_quota(uuid, uuid, text, bigint, text), end_sessions(uuid, uuid, text),
-    change_user(uuid, uuid, text, boolean, text), keep_an_admin(uuid), audit_forget_expired(int, int),
-    audit_forget(uuid), quota_state(text, uuid, text);
+    change_user(uuid, uuid, text, boolean, text), keep_an_admin(uuid), quota_state(text, uuid, text);
 DROP TABLE quota_overrides;
-DROP INDEX users_created_at, audit_events_user_id, audit_events_event, audit_events_ip, audit_events_actor_id,
-    audit_events_failed, audit_events_created_at;
-CREATE INDEX audit_events_created_at ON audit_events (created_at DESC);
-DROP TRIGGER audit_events_stay_together ON audit_events;
-DROP TRIGGER audit_chains_stay_together ON audit_chains;
-DROP TRIGGER audit_chains_stay ON audit_chains;
-DROP FUNCTION refuse_truncating();
-ALTER TABLE audit_chains DROP COLUMN forgotten, DROP COLUMN root;
-
-CREATE OR REPLACE FUNCTION audit_append(said audit_events) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    previous bytea;
-BEGIN
-    INSERT INTO audit_chains AS c (user_id, length, head) VALUES (said.user_id, 1, '')
-    ON CONFLICT (user_id) DO UPDATE SET length = c.length + 1
-    RETURNING length, head INTO said.place, previous;
-    said.digest := audit_digest(previous, said);
-    INSERT INTO audit_events VALUES (said.*);
-    UPDATE audit_chains SET head = said.digest WHERE user_id = said.user_id;
-END $$;
+DROP INDEX users_created_at;
 
 CREATE FUNCTION quota_state(the_metric text) RETURNS json LANGUAGE sql VOLATILE AS $$
     SELECT row_to_json(state)
@@ -326,7 +208,7 @@ $$;
 
 
 def upgrade() -> None:
-    for part in (AUDIT, ADMINISTRATION, QUOTAS, MONITORING):
+    for part in (ADMINISTRATION, QUOTAS, MONITORING):
         op.get_bind().connection.cursor().execute(part)
 
 

@@ -1,5 +1,6 @@
 """Migrations: up, down, twice, at once, and beside another database; as an owner who is no superuser, as on Neon."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from psycopg.sql import SQL, Identifier
@@ -212,3 +214,37 @@ def test_our_ids_are_uuids_of_version_7_in_the_order_they_were_made(database: st
     moments = [int.from_bytes(made.bytes[:6]) for made in ids]
     assert moments == sorted(moments)
     assert int(began) - 1 <= moments[0] <= moments[-1] <= int(ended) + 1
+
+
+# ---------------------------------------------------------------- with data in it
+
+
+def test_people_sessions_and_events_from_before_go_on_and_the_events_are_chained(
+    new_database: Callable[[str], str],
+) -> None:
+    url = new_database("lived_in")
+    command.upgrade(migrations._config(url), "0001")
+    with psycopg.connect(url, autocommit=True) as sql:
+        ((ada,),) = sql.execute("INSERT INTO users (email) VALUES ('ada@example.com') RETURNING id").fetchall()
+        sql.execute(
+            "INSERT INTO sessions (user_id, idle_expires_at, absolute_expires_at) SELECT %s, 'infinity', 'infinity'",
+            [ada],
+        )
+        sql.execute(
+            """
+            INSERT INTO audit_events (event, user_id, ip, facts, created_at)
+            VALUES ('refresh_token_reused', %(ada)s, '203.0.113.7', '{"presented": 1}', '2026-11-19T10:00Z'),
+                   ('refresh_token_forged', %(ada)s, NULL, '{}', '2026-11-19T11:00Z'),
+                   ('refresh_token_forged', NULL, NULL, '{}', '2026-11-19T12:00Z')
+            """,
+            {"ada": ada},
+        )
+    migrations.upgrade(url)
+    assert ask(url, "SELECT event FROM audit_events WHERE user_id = (SELECT id FROM users) ORDER BY place") == [
+        "refresh_token_reused",
+        "refresh_token_forged",
+    ]
+    assert ask(url, "SELECT methods FROM sessions WHERE authenticated_at IS NOT NULL") == [["password"]]
+    verify = [sys.executable, "-m", "local.audit_verify"]
+    verified = subprocess.run(verify, cwd=ROOT, env=os.environ | {"DATABASE_URL": url}, capture_output=True, text=True)
+    assert (verified.returncode, verified.stdout.splitlines()[0]) == (0, "3 events in 2 chains; faults: 0")

@@ -20,8 +20,6 @@ from shared.routes import Route
 from tests.conftest import Person
 from tests.db import walk
 from tests.db.conftest import Errand, caller_of
-from tests.factors import authenticator
-from tests.passkeys import ceremonies
 
 Sql = psycopg.Connection[Any]
 Row = dict[str, Any]
@@ -64,37 +62,8 @@ def rows_of(sql: Sql, person: Person) -> dict[str, list[Row]]:
 def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
     """Somebody with at least one row in every table."""
     ada = new_person(first_name="Ada")
-    draft = {"company": "Contoso", "position": "Engineer"}
-    assert ada.post("/api/applications", draft, headers={"Idempotency-Key": "first"}).status_code == 201
-    assert ada.post(f"/api/quotas/{walk.METRIC}/consume", {"key": "first"}).status_code == 200
-    stolen = ada.refresh_token
-    for _ in range(2):
-        ada.bear(ada.post("/api/auth/refresh", {"refresh_token": ada.refresh_token}).json())
-    assert ada.post("/api/auth/refresh", {"refresh_token": stolen}).status_code == 401  # an audit event
-    ada.bear(ada.post("/api/auth/login", {"email": ada.email, "password": ada.password}).json())
-    sql.execute(
-        "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
-        [secrets.token_bytes(32), ada.id],
-    )
-    sql.execute(  # not due, so that no delivery takes it
-        """
-        INSERT INTO mail_outbox (user_id, recipient, template, sealed, due_at)
-        VALUES (%s, %s, 'password_changed', '', now() + interval '1 day')
-        """,
-        [ada.id, ada.email],
-    )
-    ceremonies.new_passkey(ada)
-    authenticator.begin(ada)
-    sql.execute(
-        "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
-        [secrets.token_bytes(32), ada.id],
-    )
-    assert ada.post("/api/tokens", {"name": "A script", "scopes": ["profile:read"]}).status_code == 201
-    walk.link(ada)
-    sql.execute(
-        "INSERT INTO quota_overrides (user_id, metric, units, reason) VALUES (%s, 'exports', 7, 'a test')", [ada.id]
-    )
-    assert all(rows_of(sql, ada).values()), "a new table: give Ada a row in it, here"
+    walk.furnish(ada, sql)
+    assert all(rows_of(sql, ada).values()), "a new table: give everybody a row in it, in walk.furnish()"
     return ada
 
 

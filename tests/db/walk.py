@@ -159,3 +159,30 @@ def link(person: Person) -> str:
     answer = person.get(f"/api/auth/oauth/{PROVIDER}/callback{query}")
     assert answer.status_code == 200, answer.text
     return ""
+
+
+def furnish(person: Person, sql: psycopg.Connection[Any]) -> None:
+    """Give somebody at least one row in every table."""
+    draft = {"company": "Contoso", "position": "Engineer"}
+    assert person.post("/api/applications", draft, headers={"Idempotency-Key": "first"}).status_code == 201
+    assert person.post(f"/api/quotas/{METRIC}/consume", {"key": "first"}).status_code == 200
+    assert person.post("/api/tokens", {"name": "A script", "scopes": ["profile:read"]}).status_code == 201
+    ceremonies.new_passkey(person)
+    authenticator.begin(person)
+    link(person)
+    # What nothing else leaves behind for long, or somebody else does.
+    sql.execute(
+        "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
+        [secrets.token_bytes(32), person.id],
+    )
+    sql.execute(
+        "INSERT INTO quota_overrides (user_id, metric, units, reason) VALUES (%s, 'resume_uploads', 7, 'a test')",
+        [person.id],
+    )
+    sql.execute(  # not due, so that no delivery takes it
+        """
+        INSERT INTO mail_outbox (user_id, recipient, template, sealed, due_at)
+        VALUES (%s, %s, 'password_changed', '', now() + interval '1 day')
+        """,
+        [person.id, person.email],
+    )

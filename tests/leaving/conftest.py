@@ -11,6 +11,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from tests.conftest import Person
+from tests.db import walk
 
 Sql = psycopg.Connection[Any]
 
@@ -50,13 +51,12 @@ def rows(files: dict[str, bytes], table: str) -> Any:
 
 
 @pytest.fixture
-def ada(new_person: Callable[..., Person]) -> Person:
-    """Somebody who has used what there is."""
+def ada(new_person: Callable[..., Person], sql: Sql) -> Person:
+    """Somebody who has used what there is, and has a row in every table."""
     ada = new_person(first_name="Ada", company="Contoso")
     for number in range(3):
         ada.create_application(company=f"Company {number}", notes='Sa\u00f1a \U0001f600, "quoted"\nand two lines')
-    draft = {"company": "Contoso", "position": "Engineer"}
-    assert ada.post("/api/applications", draft, headers={"Idempotency-Key": "first"}).status_code == 201
-    assert ada.post("/api/quotas/job_searches/consume", {"key": "first"}).status_code == 200
+    walk.furnish(ada, sql)
     ada.bear(ada.post("/api/auth/login", {"email": ada.email, "password": ada.password}).json())
+    assert rows_of(sql, ada.id).keys() == set(tables(sql))
     return ada

@@ -14,9 +14,9 @@ A statement that decides itself whether there is something to tell posts the mes
 """
 
 from shared.mail.messages import LINKS, TEMPLATES, Message
-from shared.mail.models import Delivery, Queue
+from shared.mail.models import Delivery
 from shared.mail.queries import HELD, posting
-from shared.mail.service import deliver, get_queue, guard, soon
+from shared.mail.service import deliver, guard, soon
 
 __all__ = [
     "HELD",
@@ -24,9 +24,7 @@ __all__ = [
     "TEMPLATES",
     "Delivery",
     "Message",
-    "Queue",
     "deliver",
-    "get_queue",
     "guard",
     "posting",
     "soon",

@@ -66,16 +66,6 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
-    """How many messages are in each state, and for how many seconds the longest-due one has been due."""
-
-    queued: int
-    sent: int
-    dead: int
-    overdue_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class Delivery:
     """What one run did; ``retry_in``: seconds until the first message that it postponed is due again."""
 

@@ -64,14 +64,4 @@ RECORD = statement(
     """
 )
 
-GET_QUEUE = statement(
-    """
-    SELECT count(*) FILTER (WHERE state = 'queued') AS queued, count(*) FILTER (WHERE state = 'sent') AS sent,
-           count(*) FILTER (WHERE state = 'dead') AS dead,
-           greatest(0, extract(epoch FROM now() - min(due_at) FILTER (WHERE state = 'queued')))::float
-               AS overdue_seconds
-    FROM mail_outbox
-    """
-)
-
 HELD = (Holding("mail_outbox", shown=("id", "template", "recipient", "state", "created_at", "settled_at")),)

@@ -10,7 +10,7 @@ from shared import db, settings
 from shared.db import Guard
 from shared.mail import messages, queries, senders
 from shared.mail.messages import Message
-from shared.mail.models import Delivery, Letter, Outcome, Queue
+from shared.mail.models import Delivery, Letter, Outcome
 from shared.mail.senders import Postponed, Send, Undeliverable
 from shared.security.sealing import SealBroken
 
@@ -75,12 +75,6 @@ async def deliver(*, budget: float = BUDGET) -> Delivery:
     if outcomes:
         logger.info("mail: %d sent, %d postponed, %d given up", delivery.sent, delivery.postponed, delivery.dead)
     return delivery
-
-
-async def get_queue() -> Queue:
-    """How the outbox stands, for those who watch over the app."""
-    (queue,) = await db.as_service().read(queries.GET_QUEUE, row=Queue)
-    return queue
 
 
 _soon: asyncio.Task[None] | None = None

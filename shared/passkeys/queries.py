@@ -123,8 +123,6 @@ SIGN_IN_WITH_PASSKEY = statement(
 
 REFUSE_SIGN_IN = statement("""SELECT audit('sign_in_refused', %(user_id)s, '{"methods": ["passkey"]}', false)""")
 
-USE_PASSKEY = statement("SELECT use_passkey(%(passkey_id)s, %(passkey_sign_count)s, %(passkey_is_backed_up)s)")
-
 HELD = (
     Holding(
         "passkeys",

@@ -302,19 +302,6 @@ async def examine(assertion: Assertion, *, user_id: UUID | None = None, guards: 
     return proof
 
 
-async def prove(assertion: Assertion, *, user_id: UUID, device: Device, guards: Sequence[Guard] = ()) -> None:
-    """Verify that the user answers, and write down that the passkey was used: two round trips.
-
-    Raises:
-        PasskeyInvalid: the assertion proves nothing.
-    """
-    proof = await examine(assertion, user_id=user_id, guards=guards)
-    ((owner,),) = await db.as_service(db.from_device(device)).write(queries.USE_PASSKEY, **proof.params())
-    if owner is None:
-        mail.soon()
-        raise PasskeyInvalid
-
-
 # ---------------------------------------------------------------- credentials
 
 

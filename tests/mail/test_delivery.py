@@ -354,17 +354,3 @@ def test_the_timer_of_a_process_of_its_own_sends_what_is_due(
     assert (fired.status_code, fired.json()) == (200, None)
     assert len(server.taken) == 1
     assert outbox()[0]["state"] == "sent"
-
-
-def test_the_queue_tells_its_lengths_and_how_late_it_is(
-    new_server: Callable[..., Server], post: Post, deliver: Deliver, sql: Sql, run: Callable[..., Any]
-) -> None:
-    new_server(refused={"dead@example.com": "550 no"})
-    post(NOTICE, Message("password_changed", "dead@example.com"))
-    deliver()
-    assert run(mail.get_queue()) == mail.Queue(queued=0, sent=1, dead=1, overdue_seconds=0)
-    post(NOTICE, NOTICE)
-    sql.execute("UPDATE mail_outbox SET due_at = now() - interval '1 hour' WHERE state = 'queued'")
-    queue = run(mail.get_queue())
-    assert (queue.queued, queue.sent, queue.dead) == (2, 1, 1)
-    assert 3600 <= queue.overdue_seconds < 3660

@@ -23,6 +23,7 @@ __all__ = ["at_the_door"]
 Sql = psycopg.Connection[Any]
 Door = Callable[[Errand[Any]], Any]
 DEVICE = db.Device("2001:db8::1", "tests")
+USE = db.statement("SELECT use_passkey(%(passkey_id)s, %(passkey_sign_count)s, %(passkey_is_backed_up)s)")
 
 
 def pending(sql: Sql, person: Person, **changes: str) -> str:
@@ -45,8 +46,15 @@ def pending(sql: Sql, person: Person, **changes: str) -> str:
 
 
 def prove(door: Door, person: Person, credential: dict[str, Any]) -> None:
-    assertion = Assertion.model_validate(credential)
-    door(lambda: passkeys.prove(assertion, user_id=UUID(person.id), device=DEVICE))
+    """Verify that the person answers, and write down that the passkey was used, as other features do."""
+
+    async def errand() -> None:
+        proof = await passkeys.examine(Assertion.model_validate(credential), user_id=UUID(person.id))
+        ((owner,),) = await db.as_service(db.from_device(DEVICE)).write(USE, **proof.params())
+        if owner is None:
+            raise PasskeyInvalid
+
+    door(errand)
 
 
 def test_a_second_factor_is_one_of_that_accounts_passkeys(

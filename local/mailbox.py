@@ -135,15 +135,9 @@ def routes(directory: Path) -> list[Route]:
 
 
 def _newest(directory: Path) -> list[Mail]:
-    files = sorted(directory.glob("*.eml"), key=_age, reverse=True)[:SHOWN]
+    """In the order in which they were posted, which the ids keep: what is sent at once is written in any order."""
+    files = sorted(directory.glob("*.eml"), reverse=True)[:SHOWN]
     return [mail for file in files if (mail := _read(directory, file.stem))]
-
-
-def _age(file: Path) -> tuple[int, str]:
-    try:
-        return file.stat().st_mtime_ns, file.name
-    except OSError:  # gone since the listing
-        return 0, file.name
 
 
 def _read(directory: Path, name: str) -> Mail | None:

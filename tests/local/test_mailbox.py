@@ -49,12 +49,12 @@ def test_an_empty_mailbox_says_so(url: str) -> None:
     assert get(f"{url}/_local/mailbox.json").json() == {"messages": []}
 
 
-def test_the_newest_mail_stands_first(url: str, directory: Path) -> None:
+def test_the_mail_that_was_posted_last_stands_first_whenever_it_was_written(url: str, directory: Path) -> None:
     for name in ("b", "a", "c"):
         put(directory, name, subject=f"Message {name}")
     listed = re.findall(r"Message \w", get(f"{url}/_local/mailbox").text)
-    assert listed == ["Message c", "Message a", "Message b"]
-    assert [mail["id"] for mail in get(f"{url}/_local/mailbox.json").json()["messages"]] == ["c", "a", "b"]
+    assert listed == ["Message c", "Message b", "Message a"]
+    assert [mail["id"] for mail in get(f"{url}/_local/mailbox.json").json()["messages"]] == ["c", "b", "a"]
 
 
 def test_a_message_is_shown_with_its_links(url: str, directory: Path) -> None:

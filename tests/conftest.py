@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,8 @@ def app_url(environment: dict[str, str]) -> Iterator[str]:
 
 
 def any_address() -> str:
-    """An address nobody else in the tests has."""
-    return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::{secrets.token_hex(2)}"
+    """An address nobody else in the tests has, spelled as PostgreSQL spells it."""
+    return str(IPv6Address(f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::{secrets.token_hex(2)}"))
 
 
 @dataclass

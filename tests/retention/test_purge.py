@@ -151,6 +151,7 @@ def fire(app_url: str, sql: SQL) -> Callable[[], None]:
         assert (answer.status_code, answer.json()) == (200, None)
 
     sql.execute("DELETE FROM rate_limits")
+    sql.execute("DELETE FROM challenges")
     fire()
     return fire
 

@@ -11,8 +11,9 @@ def _bite(table: LiteralString, key: LiteralString, is_over: LiteralString) -> b
     return statement(
         """
         WITH gone AS (
-            DELETE FROM {table} WHERE {key} IN (
-                SELECT {key} FROM {table} WHERE {is_over} LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
+            -- An array is made once; a subquery of IN may be run again, and then takes more than its limit.
+            DELETE FROM {table} WHERE {key} = ANY(ARRAY(
+                SELECT {key} FROM {table} WHERE {is_over} LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
             RETURNING 1
         )
         SELECT count(*) FROM gone

@@ -12,9 +12,10 @@ from typing import Any, Generic, LiteralString, TypeVar
 from uuid import UUID
 
 from psycopg import sql
+from psycopg.errors import DataError
 from pydantic import BaseModel
 
-from shared.db import AnyCaller, Guard, enter, statement
+from shared.db import AnyCaller, Door, Guard, enter, statement
 from shared.errors import NotFound, Problem, StaleVersion, ValidationFailed
 from shared.holdings import Holding
 
@@ -255,6 +256,31 @@ class Cursor:
         if cursor is None or cursor.sort != sort or not _is_text(cursor.key):
             raise ValidationFailed.of("cursor", "cursor", "must be a next_cursor of the same list in the same order")
         return cursor
+
+
+async def page(
+    door: Door, statement: bytes, /, *, sort: str, cursor: str | None, limit: int, **filters: Any
+) -> Page[Any]:
+    """One page of a statement that returns ``document, key, id``, and where the next one starts: rows made or removed
+    meanwhile are neither repeated nor skipped. The filters have been read as what they are.
+
+    Raises:
+        ValidationFailed: the cursor is not one of this list in this order.
+    """
+    after = Cursor.read(cursor, sort=sort)
+    try:
+        rows = await door.read(
+            statement,
+            after_key=after.key if after else None,
+            after_id=after.id if after else None,
+            limit=limit + 1,
+            **filters,
+        )
+    except DataError:  # the only text of the caller's that is read as another type is the cursor's key
+        raise ValidationFailed.of("cursor", "cursor", "must be a next_cursor of the same list") from None
+    shown = rows[:limit]
+    more = len(rows) > limit
+    return Page([document for document, _, _ in shown], str(Cursor(sort, *shown[-1][1:])) if more else None)
 
 
 def _is_text(text: str) -> bool:

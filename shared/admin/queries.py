@@ -129,7 +129,8 @@ MEASURE = statement(
                    round(coalesce(sum(u.used), 0) * (100 / sample_of('quota_usage', 100000))::numeric) AS used,
                    (SELECT count(*) FROM quota_overrides o WHERE o.metric = l.metric) AS overrides
             FROM (SELECT DISTINCT metric, time_window FROM quota_limits) l
-            LEFT JOIN (SELECT * FROM quota_usage TABLESAMPLE SYSTEM (sample_of('quota_usage', 100000))) u
+            LEFT JOIN (SELECT metric, window_start, used FROM quota_usage
+                       TABLESAMPLE SYSTEM (sample_of('quota_usage', 100000))) u
                 ON u.metric = l.metric AND u.window_start = quota_window(l.time_window) AND u.used > 0
             GROUP BY l.metric) q) AS quotas,
         (SELECT coalesce(json_agg(m ORDER BY m.state), '[]') FROM (

@@ -6,9 +6,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from psycopg.errors import DataError
-
-from shared import connections, db, metrics
+from shared import connections, db, documents, metrics
 from shared.admin import exposition, queries
 from shared.admin.models import (
     AccountChanges,
@@ -26,8 +24,8 @@ from shared.admin.models import (
     UserSummary,
 )
 from shared.db import Caller, Device, Door, Guard
-from shared.documents import Cursor, Document, Page
-from shared.errors import NotFound, Problem, ValidationFailed
+from shared.documents import Document, Page
+from shared.errors import NotFound, Problem
 from shared.fields import PlainText
 from shared.sessions import RevokedSessions
 
@@ -46,20 +44,14 @@ class LastAdmin(Problem):
 
 async def search_users(caller: Caller, query: UserQuery) -> Page[UserSummary]:
     """One page of accounts. Part of a text is looked for in every account: milliseconds for each ten thousand."""
-    after = Cursor.read(query.cursor, sort=query.sort)
-    try:
-        rows = await db.administer(caller).read(
-            queries.SEARCH_USERS[query.sort],
-            **query.model_dump(include={"q", "role", "active", "created_from", "created_to"}),
-            after_key=after.key if after else None,
-            after_id=after.id if after else None,
-            limit=query.limit + 1,
-        )
-    except DataError:  # the only text of the caller's that is read as another type is the cursor's key
-        raise ValidationFailed.of("cursor", "cursor", "must be a next_cursor of the same list") from None
-    page = rows[: query.limit]
-    more = len(rows) > query.limit
-    return Page([document for document, _, _ in page], str(Cursor(query.sort, *page[-1][1:])) if more else None)
+    return await documents.page(
+        db.administer(caller),
+        queries.SEARCH_USERS[query.sort],
+        sort=query.sort,
+        cursor=query.cursor,
+        limit=query.limit,
+        **query.model_dump(include={"q", "role", "active", "created_from", "created_to"}),
+    )
 
 
 async def get_user(caller: Caller, user_id: UUID) -> Document[UserDetails]:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from psycopg.errors import CheckViolation, DataError
+from psycopg.errors import CheckViolation
 
 from shared import db, documents
 from shared.applications import queries
 from shared.applications.models import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
 from shared.db import AnyCaller
-from shared.documents import Cursor, Document, Page, Retry, Versions
+from shared.documents import Document, Page, Retry, Versions
 from shared.errors import ValidationFailed
 
 CONSTRAINTS = {
@@ -20,26 +20,18 @@ CONSTRAINTS = {
 
 
 async def list_applications(caller: AnyCaller, query: ApplicationQuery) -> Page[Application]:
-    """One page, and where the next one starts: rows made or removed meanwhile are neither repeated nor skipped."""
-    after = Cursor.read(query.cursor, sort=query.sort)
-    try:
-        rows = await db.enter(caller).read(
-            queries.LIST_APPLICATIONS[query.sort],
-            status=list(query.status) if query.status else None,
-            company=query.company,
-            q=query.q,
-            applied_from=query.applied_from,
-            applied_to=query.applied_to,
-            after_key=after.key if after else None,
-            after_id=after.id if after else None,
-            limit=query.limit + 1,
-        )
-    except DataError:  # the only text of the caller's that is read as another type is the cursor's key
-        raise ValidationFailed.of("cursor", "cursor", "must be a next_cursor of the same list") from None
-    page = rows[: query.limit]
-    more = len(rows) > query.limit
-    next_cursor = str(Cursor(query.sort, page[-1][1], page[-1][2])) if more else None
-    return Page([document for document, _, _ in page], next_cursor)
+    return await documents.page(
+        db.enter(caller),
+        queries.LIST_APPLICATIONS[query.sort],
+        sort=query.sort,
+        cursor=query.cursor,
+        limit=query.limit,
+        status=list(query.status) if query.status else None,
+        company=query.company,
+        q=query.q,
+        applied_from=query.applied_from,
+        applied_to=query.applied_to,
+    )
 
 
 async def create_application(

@@ -6,14 +6,13 @@ from time import monotonic
 from typing import Any
 
 import psycopg
-from psycopg.errors import DataError
 
-from shared import db, limits
+from shared import db, documents, limits
 from shared.audit import queries
 from shared.audit.models import Activity, ActivityQuery, AuditEvent, AuditQuery
 from shared.db import Caller, Device, Door
-from shared.documents import Cursor, Page
-from shared.errors import DatabaseUnavailable, RateLimited, ValidationFailed
+from shared.documents import Page
+from shared.errors import DatabaseUnavailable, RateLimited
 
 NOTED_AT_ONCE = 1000
 """Limits met that a process remembers to have noted. Beyond that it notes none, until one of their windows ends."""
@@ -59,19 +58,13 @@ async def note_limit(met: RateLimited, *, device: Device) -> None:
 
 
 async def _page(door: Door, statement: bytes, query: ActivityQuery | AuditQuery, **filters: Any) -> Page[Any]:
-    after = Cursor.read(query.cursor, sort="-created_at")
-    try:
-        rows = await door.read(
-            statement,
-            event=query.event,
-            succeeded=query.succeeded,
-            after_key=after.key if after else None,
-            after_id=after.id if after else None,
-            limit=query.limit + 1,
-            **filters,
-        )
-    except DataError:  # the only text of the caller's that is read as another type is the cursor's key
-        raise ValidationFailed.of("cursor", "cursor", "must be a next_cursor of the same list") from None
-    page = rows[: query.limit]
-    more = len(rows) > query.limit
-    return Page([document for document, _, _ in page], str(Cursor("-created_at", *page[-1][1:])) if more else None)
+    return await documents.page(
+        door,
+        statement,
+        sort="-created_at",
+        cursor=query.cursor,
+        limit=query.limit,
+        event=query.event,
+        succeeded=query.succeeded,
+        **filters,
+    )

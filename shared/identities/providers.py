@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -36,7 +37,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(ABC):
     """An authorization server that knows us as ``client_id``."""
 
     client_id: str
@@ -50,12 +51,12 @@ class Provider:
     has_nonce: ClassVar[bool] = True
 
     @property
-    def authorization_endpoint(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def authorization_endpoint(self) -> str: ...
 
     @property
-    def token_endpoint(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def token_endpoint(self) -> str: ...
 
     def authorization_url(self, *, state: str, challenge: str, nonce: str) -> str:
         """Where a browser is sent (RFC 6749, section 4.1.1), with PKCE (RFC 7636)."""
@@ -96,8 +97,8 @@ class Provider:
                 raise Unreachable("no tokens")
             return await self._read(client, tokens, exchange.nonce)
 
-    async def _read(self, client: "httpx.AsyncClient", tokens: dict[str, Any], nonce: str) -> Person:
-        raise NotImplementedError
+    @abstractmethod
+    async def _read(self, client: "httpx.AsyncClient", tokens: dict[str, Any], nonce: str) -> Person: ...
 
     def _at(self, host: str, path: str) -> str:
         return f"{self.base or host}{path}"
@@ -111,15 +112,15 @@ class OpenId(Provider):
     scope = "openid email profile"
 
     @property
-    def keys_url(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def keys_url(self) -> str: ...
 
+    @abstractmethod
     def is_issuer(self, claims: Claims, key: Key) -> bool:
         """Whether the one who says to have signed is one who may."""
-        raise NotImplementedError
 
-    def vouched(self, claims: Claims) -> Person:
-        raise NotImplementedError
+    @abstractmethod
+    def vouched(self, claims: Claims) -> Person: ...
 
     async def _read(self, client: "httpx.AsyncClient", tokens: dict[str, Any], nonce: str) -> Person:
         claims = await id_tokens.verify(

@@ -36,7 +36,7 @@ from shared.admin import (
     UserQuery,
     UserSummary,
 )
-from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
+from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery, Move
 from shared.audit import Activity, ActivityQuery, AuditEvent, AuditQuery
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
@@ -496,8 +496,50 @@ async def update_application(
 @app.route("api/applications/{application_id:guid}", methods=["DELETE"])
 @endpoint(scope("applications:write"))
 async def delete_application(caller: AnyCaller, application_id: UUID, versions: Versions) -> None:
-    """Delete an application."""
+    """Put an application into the trash, with everything that hangs on it."""
     return await applications.delete_application(caller, application_id, versions=versions)
+
+
+@app.route("api/applications/{application_id:guid}/move", methods=["POST"])
+@endpoint(scope("applications:write"))
+async def move_application(
+    caller: AnyCaller, application_id: UUID, body: Move, versions: Versions
+) -> Document[Application]:
+    """Move an application through the pipeline, now or as of earlier.
+
+    What is already there, in the same round and for the same reason, stays as it is.
+    """
+    return await applications.move_application(caller, application_id, body, versions=versions)
+
+
+# ---------------------------------------------------------------- Pipeline and timeline
+
+
+# ---------------------------------------------------------------- Companies, contacts and notes
+
+
+# ---------------------------------------------------------------- Interviews and tasks
+
+
+# ---------------------------------------------------------------- Calendar
+
+
+# ---------------------------------------------------------------- Search, tags and duplicates
+
+
+# ---------------------------------------------------------------- Files
+
+
+# ---------------------------------------------------------------- Analytics
+
+
+# ---------------------------------------------------------------- Import and export
+
+
+# ---------------------------------------------------------------- Drafts from the web, and shares
+
+
+# ---------------------------------------------------------------- Trash
 
 
 # ---------------------------------------------------------------- Quotas

@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.errors import DataError
 from pydantic import BaseModel
 
-from shared.db import AnyCaller, Door, Guard, enter, statement
+from shared.db import Door, Guard, statement
 from shared.errors import NotFound, Problem, StaleVersion, ValidationFailed
 from shared.holdings import Holding
 
@@ -61,9 +61,14 @@ class Replayed(Problem):
     sqlstate = "JT200"
 
 
-def columns(model: type[BaseModel], table: LiteralString) -> sql.Composed:
-    """The columns of ``table`` that ``model`` shows, as one JSON text."""
-    names = sql.SQL(", ").join(sql.Identifier(table, name) for name in model.model_fields)
+def columns(model: type[BaseModel], table: LiteralString, **computed: LiteralString) -> sql.Composed:
+    """What ``model`` shows of a row of ``table``, as one JSON text: its columns, but for those ``computed`` in SQL."""
+    names = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(sql.SQL(computed[name]), sql.Identifier(name))
+        if name in computed
+        else sql.Identifier(table, name)
+        for name in model.model_fields
+    )
     return sql.SQL("(SELECT row_to_json(shown)::text FROM (SELECT {}) AS shown)").format(names)
 
 
@@ -80,8 +85,16 @@ class Creation:
     keyed: bytes
 
 
-def creation(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseModel]) -> Creation:
-    """Statements for ``create()``: a row of ``fields``, answered as ``shown``."""
+def creation(
+    table: LiteralString,
+    *,
+    fields: type[BaseModel],
+    shown: type[BaseModel],
+    more: tuple[LiteralString, ...] = (),
+    **computed: LiteralString,
+) -> Creation:
+    """Statements for ``create()``: a row of ``fields`` and ``more`` columns, answered as ``shown``."""
+    names = (*fields.model_fields, *more)
     insert = sql.SQL(
         """
         INSERT INTO {table} ({names}) VALUES ({values})
@@ -89,9 +102,9 @@ def creation(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseM
         """
     ).format(
         table=sql.Identifier(table),
-        names=sql.SQL(", ").join(map(sql.Identifier, fields.model_fields)),
-        values=sql.SQL(", ").join(map(sql.Placeholder, fields.model_fields)),
-        document=columns(shown, table),
+        names=sql.SQL(", ").join(map(sql.Identifier, names)),
+        values=sql.SQL(", ").join(map(sql.Placeholder, names)),
+        document=columns(shown, table, **computed),
     )
     keyed = statement(
         """
@@ -106,14 +119,18 @@ def creation(table: LiteralString, *, fields: type[BaseModel], shown: type[BaseM
     return Creation(insert.as_bytes(None), keyed)
 
 
-async def create(caller: AnyCaller, creation: Creation, values: BaseModel, *, retry: Retry | None) -> Document[Any]:
+async def create(
+    door: Door, creation: Creation, values: BaseModel, *, retry: Retry | None, **more: Any
+) -> Document[Any]:
     """Make a row, or, if a request with the same key made it already, answer as that one was answered.
+
+    ``more`` are the values of its columns that no caller gives.
 
     Raises:
         IdempotencyKeyReused: the key came with another request before.
         IdempotencyInFlight: that request is still running.
     """
-    door, params = enter(caller), dict(values)
+    params = dict(values) | more
     if retry is None:
         rows = await door.write(creation.once, **params)
     else:
@@ -130,13 +147,23 @@ async def create(caller: AnyCaller, creation: Creation, values: BaseModel, *, re
 
 
 def change(
-    table: LiteralString, *, fields: type[BaseModel], shown: type[BaseModel], row: LiteralString = "%(id)s"
+    table: LiteralString,
+    *,
+    fields: type[BaseModel],
+    shown: type[BaseModel],
+    row: LiteralString = "id = %(id)s",
+    besides: tuple[str, ...] = (),
+    **computed: LiteralString,
 ) -> bytes:
-    """A statement for ``update()``: of ``fields``, those that are given change; with none given nothing does."""
+    """A statement for ``update()``: of ``fields``, those that are given change; with none given nothing does.
+
+    ``besides``: fields that are changed in another way.
+    """
+    names = [name for name in fields.model_fields if name not in besides]
     return statement(
         """
         WITH found AS (
-            SELECT id, version FROM {table} WHERE id = {row} FOR UPDATE
+            SELECT id, version FROM {table} WHERE {row} FOR UPDATE
         ), changed AS (
             UPDATE {table} SET
                 ({names}) = (SELECT {values} FROM jsonb_populate_record(NULL::{table}, changes) AS given),
@@ -149,20 +176,20 @@ def change(
         SELECT found.version, changed.version, changed.document FROM found LEFT JOIN changed ON true
         """,
         table=sql.Identifier(table),
-        names=sql.SQL(", ").join(map(sql.Identifier, fields.model_fields)),
+        names=sql.SQL(", ").join(map(sql.Identifier, names)),
         values=sql.SQL(", ").join(
             sql.SQL("CASE WHEN changes ? {} THEN {} ELSE {} END").format(
                 name, sql.Identifier("given", name), sql.Identifier(table, name)
             )
-            for name in fields.model_fields
+            for name in names
         ),
-        document=columns(shown, table),
+        document=columns(shown, table, **computed),
         row=sql.SQL(row),
     )
 
 
 async def update(
-    caller: AnyCaller, statement: bytes, row_id: UUID | None, changes: BaseModel, *, versions: Versions
+    door: Door, statement: bytes, row_id: UUID | None, changes: BaseModel, *, versions: Versions, **more: Any
 ) -> Document[Any]:
     """Change the fields that ``changes`` was given. There is no ``row_id`` where the statement knows the row.
 
@@ -170,11 +197,12 @@ async def update(
         NotFound: the caller has no such row.
         StaleVersion: it is at another version than those expected.
     """
-    rows = await enter(caller).write(
+    rows = await door.write(
         statement,
         id=row_id,
         changes=changes.model_dump_json(exclude_unset=True),
         versions=None if versions is None else list(versions),
+        **more,
     )
     if not rows:
         raise NotFound
@@ -184,12 +212,12 @@ async def update(
     return Document(document, row_id, version)
 
 
-def removal(table: LiteralString) -> bytes:
+def removal(table: LiteralString, *, row: LiteralString = "id = %(id)s") -> bytes:
     """A statement for ``remove()``."""
     return statement(
         """
         WITH found AS (
-            SELECT id, version FROM {table} WHERE id = %(id)s FOR UPDATE
+            SELECT id, version FROM {table} WHERE {row} FOR UPDATE
         ), removed AS (
             DELETE FROM {table} USING found
             WHERE {table}.id = found.id AND (%(versions)s::int[] IS NULL OR found.version = ANY(%(versions)s::int[]))
@@ -198,12 +226,13 @@ def removal(table: LiteralString) -> bytes:
         SELECT found.version, removed.id IS NOT NULL FROM found LEFT JOIN removed ON true
         """,
         table=sql.Identifier(table),
+        row=sql.SQL(row),
     )
 
 
-async def remove(caller: AnyCaller, statement: bytes, row_id: UUID, *, versions: Versions) -> None:
-    """Remove a row. Raises as ``update()`` does."""
-    rows = await enter(caller).write(statement, id=row_id, versions=None if versions is None else list(versions))
+async def remove(door: Door, statement: bytes, row_id: UUID, *, versions: Versions, **more: Any) -> None:
+    """Remove a row for good. Raises as ``update()`` does."""
+    rows = await door.write(statement, id=row_id, versions=None if versions is None else list(versions), **more)
     if not rows:
         raise NotFound
     found, is_removed = rows[0]
@@ -211,16 +240,30 @@ async def remove(caller: AnyCaller, statement: bytes, row_id: UUID, *, versions:
         raise StaleVersion(version=found)
 
 
+DISCARD = statement("SELECT discard(%(table)s, %(id)s, %(versions)s::int[], %(application_id)s::uuid)")
+
+
+async def discard(
+    door: Door, table: str, row_id: UUID, *, versions: Versions, application_id: UUID | None = None
+) -> None:
+    """Put a row, and all that goes with it, into the trash; it must be of ``application_id``, if one is given.
+
+    Raises as ``update()`` does.
+    """
+    given = None if versions is None else list(versions)
+    await door.write(DISCARD, table=table, id=row_id, versions=given, application_id=application_id)
+
+
 # ---------------------------------------------------------------- read, and listed by key
 
 
-async def get(caller: AnyCaller, statement: bytes, /, **params: Any) -> Document[Any]:
+async def get(door: Door, statement: bytes, /, **params: Any) -> Document[Any]:
     """The one document of a statement that returns ``version, document``.
 
     Raises:
         NotFound: the caller has no such row.
     """
-    rows = await enter(caller).read(statement, **params)
+    rows = await door.read(statement, **params)
     if not rows:
         raise NotFound
     version, document = rows[0]

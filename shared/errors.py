@@ -59,6 +59,7 @@ class ValidationFailed(Problem):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "validation_failed"
     title = "Some fields are not valid"
+    sqlstate = "JTV22"
 
     @classmethod
     def of(cls, field: str, code: str, message: str) -> "ValidationFailed":
@@ -198,6 +199,7 @@ class StaleVersion(Problem):
     status = HTTPStatus.PRECONDITION_FAILED
     code = "stale_version"
     title = "It was changed in the meantime; read it again"
+    sqlstate = "JT412"
 
 
 class IdempotencyInFlight(Problem):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -107,6 +108,27 @@ def _day(value: object) -> object:
     raise PydanticCustomError("date", "must be a day such as 2026-11-20")
 
 
+INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _instant(value: object) -> object:
+    # Left alone, pydantic would also take seconds since 1970, and times of no zone.
+    if value is None or isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and INSTANT.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper())
+        except ValueError:
+            pass
+    raise PydanticCustomError("instant", "must be a time with its offset, such as 2026-11-20T09:00:00+01:00")
+
+
+def _in_calendars(value: datetime) -> datetime:
+    if not 1900 <= value.year <= 2200:
+        raise PydanticCustomError("instant", "must be between the years 1900 and 2200")
+    return value
+
+
 def _email(text: str) -> str:
     normalized = _normalized_email(text)
     if normalized is None:
@@ -172,6 +194,9 @@ Moment = Annotated[
 
 Day = Annotated[date, BeforeValidator(_day)]
 """A day of the calendar, as RFC 3339 writes it and no other way: 2026-11-20."""
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_in_calendars)]
+"""A moment as a caller gives it: RFC 3339, with an offset."""
 
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_time_zone)]
 

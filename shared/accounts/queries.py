@@ -9,6 +9,6 @@ USER = columns(User, "users")
 
 GET_USER = statement("SELECT NULL::int, {user} FROM users", user=USER)
 GET_PROFILE = statement("SELECT version, {profile} FROM users", profile=columns(Profile, "users"))
-UPDATE_PROFILE = change("users", fields=ProfileChanges, shown=Profile, row="current_setting('app.user_id')::uuid")
+UPDATE_PROFILE = change("users", fields=ProfileChanges, shown=Profile, row="id = current_setting('app.user_id')::uuid")
 
 HELD = (Holding("users", shown=(*Profile.model_fields, "updated_at")),)

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from shared import documents
+from shared import db, documents
 from shared.accounts import queries
 from shared.accounts.models import Profile, ProfileChanges, User
 from shared.db import AnyCaller
@@ -20,13 +20,13 @@ class LastWayIn(Problem):
 
 async def get_user(caller: AnyCaller) -> User:
     """The caller, as the database knows it now."""
-    document = await documents.get(caller, queries.GET_USER)
+    document = await documents.get(db.enter(caller), queries.GET_USER)
     return User.model_validate_json(document.json)
 
 
 async def get_profile(caller: AnyCaller) -> Document[Profile]:
-    return await documents.get(caller, queries.GET_PROFILE)
+    return await documents.get(db.enter(caller), queries.GET_PROFILE)
 
 
 async def update_profile(caller: AnyCaller, changes: ProfileChanges, *, versions: Versions) -> Document[Profile]:
-    return await documents.update(caller, queries.UPDATE_PROFILE, None, changes, versions=versions)
+    return await documents.update(db.enter(caller), queries.UPDATE_PROFILE, None, changes, versions=versions)

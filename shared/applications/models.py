@@ -3,11 +3,24 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
-from shared.fields import NO_NUL, Changes, Day, Moment, Prose, Query, Request, Response, WebAddress
+from shared.fields import NO_NUL, Changes, Day, Instant, Moment, Name, Prose, Query, Request, Response, WebAddress
 
-Status = Literal["saved", "applied", "screening", "interview", "offer", "accepted", "rejected", "withdrawn", "ghosted"]
+Category = Literal["saved", "applied", "in_process", "offer", "accepted", "closed"]
+"""What kind of step a stage is, whatever its owner calls it."""
+
+Status = Literal[
+    "saved", "applied", "screening", "interview", "offer", "accepted", "rejected", "withdrawn", "ghosted", "closed"
+]
+"""A stage for those who know no stages. ``closed`` is closed for a reason that is none of the three before it."""
+
+Target = Status | Literal["in_process"]
+"""Where a move goes to: the stage of that status, or else the first one of that category."""
+
+Workplace = Literal["on_site", "hybrid", "remote"]
+Priority = Literal["low", "medium", "high"]
 Period = Literal["hour", "day", "week", "month", "year"]
 Sort = Literal[
     "-created_at", "created_at", "-updated_at", "updated_at", "-applied_on", "applied_on", "-company", "company"
@@ -21,6 +34,13 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), NO_NUL]
 Search = Annotated[str, StringConstraints(min_length=1, max_length=200), NO_NUL]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), NO_NUL]
+Tags = Annotated[list[Tag], Field(max_length=20)]
+
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), NO_NUL]
+"""Why an application is closed: rejected, ghosted, withdrew, declined, role_closed, or own words."""
+
+Round = Annotated[int, Field(ge=1, le=100)]
 
 
 class ApplicationDraft(Request):
@@ -29,32 +49,65 @@ class ApplicationDraft(Request):
     company: Text
     position: Text
     location: Text | None = None
+    workplace: Workplace | None = None
     url: WebAddress | None = None
     source: Text | None = None
+    priority: Priority | None = None
+    tags: Tags = []
     status: Status = "saved"
+    stage_id: UUID | None = Field(None, description="A stage of one's own, in place of the one that status means.")
     salary_min: MinorUnits | None = None
     salary_max: MinorUnits | None = None
     salary_currency: Currency | None = None
     salary_period: Period | None = None
     applied_on: Day | None = None
+    deadline: Day | None = None
     notes: Prose | None = None
 
 
 class ApplicationChanges(Changes):
-    """What to change; what is left out stays, null empties."""
+    """What to change; what is left out stays, null empties. Another status or stage is a move, made now."""
 
     company: Text = ""
     position: Text = ""
     location: Text | None = None
+    workplace: Workplace | None = None
     url: WebAddress | None = None
     source: Text | None = None
+    priority: Priority | None = None
+    tags: Tags = []
     status: Status = "saved"
+    stage_id: UUID = UUID(int=0)
     salary_min: MinorUnits | None = None
     salary_max: MinorUnits | None = None
     salary_currency: Currency | None = None
     salary_period: Period | None = None
-    applied_on: Day | None = None
+    applied_on: Day | None = Field(None, description="Given, it stays; null lets it follow the timeline again.")
+    deadline: Day | None = None
+    follow_up_at: Instant | None = Field(None, description="Holds until the next move, which sets its own.")
     notes: Prose | None = None
+
+
+MOVED = ("status", "stage_id")
+"""The changes that are a move: an event of the timeline."""
+
+
+class Move(Request):
+    """A step through the pipeline, now or earlier. To be given: either ``status`` or ``stage_id``."""
+
+    status: Target | None = None
+    stage_id: UUID | None = None
+    occurred_at: Instant | None = Field(None, description="When it happened; left out: now.")
+    round: Round | None = None
+    round_name: Name | None = None
+    reason: Reason | None = Field(None, description="Why it is closed; for closing only.")
+    note: Prose | None = None
+
+    @model_validator(mode="after")
+    def _names_one_target(self) -> "Move":
+        if (self.status is None) == (self.stage_id is None):
+            raise PydanticCustomError("target", "either status or stage_id is needed")
+        return self
 
 
 class Application(Response):
@@ -62,16 +115,32 @@ class Application(Response):
 
     id: UUID
     company: str
+    company_id: UUID | None
     position: str
     location: str | None
+    workplace: Workplace | None
     url: str | None
     source: str | None
+    priority: Priority | None
+    tags: list[str]
     status: Status
+    stage_id: UUID
+    category: Category
+    stage_since: Annotated[Moment, Field(description="When it entered its stage: the waiting clock.")]
+    round: int | None
+    round_name: str | None
+    close_reason: str | None
+    furthest_stage_id: UUID | None
+    furthest_category: Annotated[Category, Field(description="How far it ever came, whatever happened since.")]
+    furthest_round: int | None
     salary_min: int | None
     salary_max: int | None
     salary_currency: str | None
     salary_period: Period | None
     applied_on: Day | None
+    deadline: Day | None
+    follow_up_at: Moment | None
+    last_activity_at: Annotated[Moment, Field(description="When anything last happened: the quiet clock.")]
     notes: str | None
     created_at: Moment
     updated_at: Moment
@@ -85,7 +154,7 @@ def _several(value: object) -> object:
 class ApplicationQuery(Query):
     """Which applications to list, and in which order."""
 
-    status: Annotated[tuple[Status, ...], BeforeValidator(_several), Field(min_length=1, max_length=9)] | None = Field(
+    status: Annotated[tuple[Status, ...], BeforeValidator(_several), Field(min_length=1, max_length=10)] | None = Field(
         None, description="Any of these, comma-separated."
     )
     q: Search | None = Field(None, description="Part of the company, position, location, source, address or notes.")

@@ -4,16 +4,22 @@ from typing import LiteralString, get_args
 
 from psycopg import sql
 
-from shared.applications.models import Application, ApplicationChanges, ApplicationDraft, Sort
+from shared.applications.models import MOVED, Application, ApplicationChanges, ApplicationDraft, Sort
 from shared.db import statement
-from shared.documents import change, columns, creation, removal
+from shared.documents import change, columns, creation
 from shared.holdings import Holding
 
 DOCUMENT = columns(Application, "applications")
 
 CREATE_APPLICATION = creation("applications", fields=ApplicationDraft, shown=Application)
-UPDATE_APPLICATION = change("applications", fields=ApplicationChanges, shown=Application)
-DELETE_APPLICATION = removal("applications")
+UPDATE_APPLICATION = change("applications", fields=ApplicationChanges, shown=Application, besides=MOVED)
+MOVE_APPLICATION = statement(
+    """
+    SELECT move_application(%(application_id)s, %(move_versions)s::int[], %(move_stage_id)s, %(move_status)s,
+                            %(move_occurred_at)s, %(move_round)s, %(move_round_name)s, %(move_reason)s, %(move_note)s)
+    """
+)
+WITHIN_APPLICATION = statement("SELECT within_application(%(application_id)s, %(application_locked)s)")
 GET_APPLICATION = statement(
     "SELECT version, {document} FROM applications WHERE id = %(id)s",
     document=DOCUMENT,

@@ -8,8 +8,15 @@ from psycopg.errors import CheckViolation
 
 from shared import db, documents
 from shared.applications import queries
-from shared.applications.models import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery
-from shared.db import AnyCaller
+from shared.applications.models import (
+    MOVED,
+    Application,
+    ApplicationChanges,
+    ApplicationDraft,
+    ApplicationQuery,
+    Move,
+)
+from shared.db import AnyCaller, Guard
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import ValidationFailed
 
@@ -38,22 +45,64 @@ async def create_application(
     caller: AnyCaller, draft: ApplicationDraft, *, retry: Retry | None
 ) -> Document[Application]:
     with _constraints_explained():
-        return await documents.create(caller, queries.CREATE_APPLICATION, draft, retry=retry)
+        return await documents.create(db.enter(caller), queries.CREATE_APPLICATION, draft, retry=retry)
 
 
 async def get_application(caller: AnyCaller, application_id: UUID) -> Document[Application]:
-    return await documents.get(caller, queries.GET_APPLICATION, id=application_id)
+    return await documents.get(db.enter(caller), queries.GET_APPLICATION, id=application_id)
 
 
 async def update_application(
     caller: AnyCaller, application_id: UUID, changes: ApplicationChanges, *, versions: Versions
 ) -> Document[Application]:
+    """Change what is given. Another status or stage is a move, made in the same transaction.
+
+    Raises:
+        ValidationFailed: no such stage; or a rule between fields, of which the database alone knows both.
+    """
+    door = db.enter(caller)
+    if moved := changes.model_fields_set & set(MOVED):
+        target = Move(**{name: getattr(changes, name) for name in moved})
+        door, versions = door.guarded_by(_moving(application_id, target, versions=versions)), None
+        changes = changes.model_copy()
+        changes.model_fields_set.difference_update(MOVED)
     with _constraints_explained():
-        return await documents.update(caller, queries.UPDATE_APPLICATION, application_id, changes, versions=versions)
+        return await documents.update(door, queries.UPDATE_APPLICATION, application_id, changes, versions=versions)
+
+
+async def move_application(
+    caller: AnyCaller, application_id: UUID, move: Move, *, versions: Versions
+) -> Document[Application]:
+    """Write a step of the pipeline down: the application is then where its latest step led.
+
+    Raises:
+        NotFound: the caller has no such application.
+        StaleVersion: it is at another version than those expected.
+        ValidationFailed: no such stage in use, a reason without closing, or a time to come.
+    """
+    door = db.enter(caller).guarded_by(_moving(application_id, move, versions=versions))
+    rows = await door.write(queries.GET_APPLICATION, id=application_id)
+    version, document = rows[0]
+    return Document(document, version=version)
 
 
 async def delete_application(caller: AnyCaller, application_id: UUID, *, versions: Versions) -> None:
-    await documents.remove(caller, queries.DELETE_APPLICATION, application_id, versions=versions)
+    """Put it into the trash, with everything that hangs on it."""
+    await documents.discard(db.enter(caller), "applications", application_id, versions=versions)
+
+
+def within(application_id: UUID, *, locked: bool = False) -> Guard:
+    """Lets a statement through if the caller has that application, and raises NotFound before it if not.
+
+    ``locked``: and nobody deletes it before the statement, which makes something that belongs to it, is done.
+    """
+    return Guard(queries.WITHIN_APPLICATION, {"application_id": application_id, "application_locked": locked})
+
+
+def _moving(application_id: UUID, move: Move, *, versions: Versions) -> Guard:
+    given = {f"move_{name}": value for name, value in dict(move).items()}
+    expected = None if versions is None else list(versions)
+    return Guard(queries.MOVE_APPLICATION, {"application_id": application_id, "move_versions": expected, **given})
 
 
 @contextmanager

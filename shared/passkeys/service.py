@@ -186,11 +186,11 @@ async def register(caller: Caller, request: PasskeyRegistration, *, device: Devi
 
 
 async def list_passkeys(caller: Caller) -> Document[Passkeys]:
-    return await documents.get(caller, queries.LIST_PASSKEYS)
+    return await documents.get(db.enter(caller), queries.LIST_PASSKEYS)
 
 
 async def rename(caller: Caller, passkey_id: UUID, changes: PasskeyChanges, *, versions: Versions) -> Document[Passkey]:
-    return await documents.update(caller, queries.RENAME_PASSKEY, passkey_id, changes, versions=versions)
+    return await documents.update(db.enter(caller), queries.RENAME_PASSKEY, passkey_id, changes, versions=versions)
 
 
 async def remove(caller: Caller, passkey_id: UUID, *, versions: Versions, device: Device) -> None:

@@ -61,7 +61,7 @@ async def list_quotas(caller: AnyCaller) -> Document[Quotas]:
 
 
 async def get_quota(caller: AnyCaller, metric: str) -> Document[Quota]:
-    return await documents.get(caller, queries.GET_QUOTA, metric=metric)
+    return await documents.get(db.enter(caller), queries.GET_QUOTA, metric=metric)
 
 
 async def consume(caller: AnyCaller, metric: str, request: Consumption) -> Document[Quota]:

@@ -14,17 +14,23 @@ FULL: dict[str, Any] = {
     "company": "Müller & Söhne",
     "position": "Entwicklerin (m/w/d)",
     "location": "Zürich",
+    "workplace": "hybrid",
     "url": "https://jobs.example.com/42?from=list#apply",
     "source": "a friend",
+    "priority": "high",
     "status": "applied",
     "salary_min": 9_000_000,
     "salary_max": 11_000_000,
     "salary_currency": "CHF",
     "salary_period": "year",
     "applied_on": "2026-02-28",
+    "deadline": "2026-03-31",
     "notes": "Ask for Ms. Öztürk.\n",
 }
-STATUSES = ("saved", "applied", "screening", "interview", "offer", "accepted", "rejected", "withdrawn", "ghosted")
+STATUSES = (
+    *("saved", "applied", "screening", "interview", "offer", "accepted"),
+    *("rejected", "withdrawn", "ghosted", "closed"),
+)
 ONE_LINE = ("company", "position", "location", "source")
 
 
@@ -48,7 +54,8 @@ def test_the_answer_says_where_it_is_and_at_which_version(writer: Person) -> Non
 def test_what_is_left_out_is_empty_and_the_status_is_saved(writer: Person) -> None:
     kept = writer.post("/api/applications", DRAFT).json()
     assert kept["status"] == "saved"
-    assert {field for field, value in kept.items() if value is None} == set(FULL) - {"company", "position", "status"}
+    assert {field for field in FULL if kept[field] is None} == set(FULL) - {"company", "position", "status"}
+    assert kept["tags"] == []
 
 
 def test_ids_are_in_the_order_of_time(writer: Person) -> None:
@@ -69,7 +76,7 @@ def test_times_are_utc_and_of_now(writer: Person) -> None:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_an_application_may_have_any_of_nine_statuses(writer: Person, status: str) -> None:
+def test_an_application_may_have_any_of_ten_statuses(writer: Person, status: str) -> None:
     assert writer.create_application(status=status)["status"] == status
 
 

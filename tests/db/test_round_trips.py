@@ -74,6 +74,7 @@ BUDGETS = {
     "get_application": 1,
     "update_application": 1,
     "delete_application": 1,
+    "move_application": 1,
     "list_quotas": 1,
     "get_quota": 1,
     "consume_quota": 1,

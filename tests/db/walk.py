@@ -42,6 +42,7 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "update_profile": lambda _: {"company": "Initech"},
     "create_application": lambda _: {"company": "Contoso", "position": "Engineer"},
     "update_application": lambda _: {"notes": "They called."},
+    "move_application": lambda _: {"status": "interview", "round": 2},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
@@ -170,6 +171,7 @@ def furnish(person: Person, sql: psycopg.Connection[Any]) -> None:
     ceremonies.new_passkey(person)
     authenticator.begin(person)
     link(person)
+    furnish_tracker(person, sql)
     # What nothing else leaves behind for long, or somebody else does.
     sql.execute(
         "INSERT INTO challenges (digest, kind, user_id, expires_at) VALUES (%s, 'sign_in', %s, now())",
@@ -186,3 +188,26 @@ def furnish(person: Person, sql: psycopg.Connection[Any]) -> None:
         """,
         [person.id, person.email],
     )
+
+
+def furnish_tracker(person: Person, sql: psycopg.Connection[Any]) -> None:
+    """Give somebody a row in every table of the tracker."""
+    ids = {"user_id": person.id, "application_id": person.get("/api/applications").json()["items"][0]["id"]}
+    for statement in (
+        """INSERT INTO event_revisions (user_id, event_id, was) SELECT user_id, id, '{}' FROM application_events
+           WHERE application_id = %(application_id)s""",
+        "INSERT INTO notes (user_id, application_id, body) VALUES (%(user_id)s, %(application_id)s, 'They called.')",
+        """WITH c AS (INSERT INTO contacts (user_id, name) VALUES (%(user_id)s, 'Grace') RETURNING id)
+           INSERT INTO application_contacts (user_id, application_id, contact_id)
+           SELECT %(user_id)s, %(application_id)s, id FROM c""",
+        """INSERT INTO interviews (user_id, application_id, kind, starts_at, time_zone)
+           VALUES (%(user_id)s, %(application_id)s, 'video', now(), 'UTC')""",
+        "INSERT INTO tasks (user_id, title) VALUES (%(user_id)s, 'Call them')",
+        """WITH f AS (INSERT INTO files (user_id, series_id, kind, name)
+                      VALUES (%(user_id)s, uuid7(), 'resume', 'cv.pdf') RETURNING id)
+           INSERT INTO application_files (user_id, application_id, file_id)
+           SELECT %(user_id)s, %(application_id)s, id FROM f""",
+        """INSERT INTO trash (id, user_id, kind, title, content)
+           VALUES (uuid7(), %(user_id)s, 'tasks', 'Call them', '[]')""",
+    ):
+        sql.execute(statement, ids)

@@ -190,7 +190,7 @@ def test_orders_and_statuses_are_enumerated(operations: dict[str, Operation]) ->
     assert query["sort"]["schema"]["default"] == "-created_at"
     assert query["limit"]["schema"] | {"minimum": 1, "maximum": 100, "default": 20} == query["limit"]["schema"]
     assert (query["status"]["style"], query["status"]["explode"]) == ("form", False)
-    assert len(query["status"]["schema"]["items"]["enum"]) == 9
+    assert len(query["status"]["schema"]["items"]["enum"]) == 10
     assert not any(parameter["required"] for parameter in query.values())
 
 

@@ -1,0 +1,5 @@
+"""The people somebody has to do with."""
+
+from shared.contacts.queries import HELD
+
+__all__ = ["HELD"]

@@ -1,0 +1,5 @@
+"""Notes on an application."""
+
+from shared.notes.queries import HELD
+
+__all__ = ["HELD"]

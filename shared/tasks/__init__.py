@@ -1,0 +1,5 @@
+"""What is to be done, and until when."""
+
+from shared.tasks.queries import HELD
+
+__all__ = ["HELD"]

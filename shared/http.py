@@ -90,6 +90,12 @@ class Call:
         path: str = urlsplit(self._request.url).path
         return path
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What stands in the path where its route has names."""
+        names: Mapping[str, str] = self._request.route_params
+        return names
+
     @cached_property
     def device(self) -> Device:
         agent = self.header("user-agent")
@@ -216,7 +222,7 @@ def endpoint(
     Args:
         access: who may call it.
         status: what success is answered with; a handler that returns None answers 204.
-        location: the path of what was made, ``{id}`` standing for its id.
+        location: the path of what was made, ``{id}`` standing for its id, other names for those of the request's path.
         raises: the Problems the feature may raise besides those every endpoint of this kind may.
         accepts: credentials that may come although nobody has to be signed in.
         public_cache: seconds for which anybody may keep the answer.
@@ -427,7 +433,7 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
             if result.replayed:
                 headers["Idempotency-Replayed"] = "true"
             if spec.location:
-                headers["Location"] = spec.location.format(id=result.id)
+                headers["Location"] = spec.location.format(id=result.id, **call.names)
         case Page():
             body = result.json.encode()
         case SignedIn():

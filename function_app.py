@@ -9,6 +9,7 @@ from shared import (
     admin,
     applications,
     audit,
+    capture,
     factors,
     health,
     identities,
@@ -20,6 +21,7 @@ from shared import (
     recovery,
     retention,
     sessions,
+    shares,
     tokens,
 )
 from shared.access import anyone, fresh, member, member_or_token, role, scope
@@ -41,7 +43,7 @@ from shared.audit import Activity, ActivityQuery, AuditEvent, AuditQuery
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
-from shared.fields import Accepted, PlainText
+from shared.fields import Accepted, PlainText, WebPage
 from shared.health import Health, NotReady, Readiness
 from shared.http import OAUTH_COOKIE, AnyQuery, Call, Html, Json, Zip, endpoint
 from shared.identities import Arrival, Departure, Identity, LinkBegun
@@ -537,6 +539,62 @@ async def move_application(
 
 
 # ---------------------------------------------------------------- Drafts from the web, and shares
+
+
+@app.route("api/applications/from-url", methods=["POST"])
+@endpoint(
+    scope("applications:write"),
+    raises=(
+        capture.AddressRefused,
+        capture.FetchFailed,
+        capture.NoJobPosting,
+        capture.SeveralJobPostings,
+        RateLimited,
+    ),
+)
+async def capture_application(caller: AnyCaller, body: capture.CaptureRequest) -> Document[capture.Capture]:
+    """Draft an application from a posting's page; nothing is kept.
+
+    What the page says in schema.org's JobPosting, and nothing that it does not say. `POST /api/applications` takes the
+    draft as it is, if nothing is missing.
+    """
+    return await capture.capture_application(caller, body)
+
+
+@app.route("api/shares", methods=["GET"])
+@endpoint(member)
+async def list_shares(caller: Caller, query: shares.ShareQuery) -> Page[shares.Share]:
+    """List the caller's shares that are good, a page at a time."""
+    return await shares.list_shares(caller, query)
+
+
+@app.route("api/shares", methods=["POST"])
+@endpoint(member, status=201, raises=(shares.TooManyShares,))
+async def create_share(caller: Caller, body: shares.ShareRequest, call: Call) -> shares.NewShare:
+    """Make a read-only link to applications; no other answer shows it.
+
+    Notes, salaries, contacts, addresses, tags, documents and dates to come are never shown. There is no
+    `Idempotency-Key` here, since a kept answer would hold the secret. Who lost the answer revokes the share that was
+    never opened, and makes another.
+    """
+    return await shares.create_share(caller, body, device=call.device)
+
+
+@app.route("api/shares/{share_id:guid}", methods=["DELETE"])
+@endpoint(member)
+async def revoke_share(caller: Caller, share_id: UUID, call: Call) -> None:
+    """Revoke a share: its address is gone for good."""
+    return await shares.revoke_share(caller, share_id, device=call.device)
+
+
+@app.route("api/shared/{token}", methods=["GET"])
+@endpoint(anyone, raises=(NotFound, DatabaseUnavailable))
+async def open_share(token: str, call: Call) -> Document[shares.SharedView] | WebPage:
+    """Read what somebody shares, as it is now.
+
+    A browser, which asks for HTML, gets a page.
+    """
+    return await shares.open_share(token, accept=call.header("accept"))
 
 
 # ---------------------------------------------------------------- Trash

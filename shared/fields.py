@@ -1,6 +1,7 @@
 """What a field may hold: the types that requests are made of."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,6 +84,14 @@ class PlainText:
 
     text: str
     media_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class WebPage:
+    """An answer that is a page for people."""
+
+    html: str
+    headers: Mapping[str, str]
 
 
 def _web_address(text: str) -> str:

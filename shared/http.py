@@ -37,7 +37,7 @@ from shared.access import Access, member
 from shared.db import AnyCaller, Caller, Device, TokenCaller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import Problem, ValidationFailed
-from shared.fields import Accepted, PlainText
+from shared.fields import Accepted, PlainText, WebPage
 from shared.identities import Arrival, Authorization, Departure, LinkBegun
 from shared.security import device_cookies
 from shared.sessions import Presented, SignedIn, SignedOut, Tokens
@@ -457,6 +457,9 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
             headers |= result.headers
         case PlainText():
             body, media_type = result.text.encode(), result.media_type
+        case WebPage():
+            body, media_type = result.html.encode(), Html.media_type
+            headers |= result.headers
         case SignedOut():
             if result.transport == "cookie":
                 cookies.append(f"{REFRESH_COOKIE}=; Max-Age=0; {COOKIE_ATTRIBUTES}")

@@ -217,6 +217,14 @@ class Settings(BaseModel):
     change_email_limit_account: LimitText = Field(
         Limit(hits=5, seconds=86_400), description="Changes of address that one account may ask for."
     )
+    capture_limit_user: LimitText = Field(
+        Limit(hits=30, seconds=300), description="Pages that one account may have fetched from the web."
+    )
+    capture_allow_private: bool = Field(
+        False,
+        description="Whether pages are also fetched from private addresses and unusual ports; for tests, and refused on "
+        "Azure.",
+    )
     trusted_proxy_hops: int = Field(
         0,
         ge=0,
@@ -369,6 +377,10 @@ class Settings(BaseModel):
             raise ValueError("PASSWORD_PEPPER_KEYS and PASSWORD_PEPPER_KEYS_PREVIOUS must not share an id")
         if self.trusted_proxy_hops == 0 and "WEBSITE_INSTANCE_ID" in os.environ:
             raise ValueError("TRUSTED_PROXY_HOPS must be 1 or more on Azure, or callers could choose their address")
+        if self.capture_allow_private and "WEBSITE_INSTANCE_ID" in os.environ:
+            raise ValueError(
+                "CAPTURE_ALLOW_PRIVATE must not be set on Azure, or callers could reach what only the app can"
+            )
         self._check_mail()
         self._check_passkeys()
         return self

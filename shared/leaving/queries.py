@@ -20,6 +20,7 @@ from shared import (
     quotas,
     recovery,
     sessions,
+    shares,
     stages,
     tasks,
     timeline,
@@ -32,6 +33,7 @@ from shared.holdings import Holding
 # In this order it goes, the account itself last. The log is forgotten with it, in one piece: by erase_account().
 FEATURES = (
     trash,
+    shares,
     applications,
     timeline,
     notes,

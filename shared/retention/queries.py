@@ -52,6 +52,7 @@ PURGES: dict[str, bytes] = {
     "personal_access_tokens": _bite(
         "personal_access_tokens", "id", "least(expires_at, revoked_at) <= now() - interval '30 days'"
     ),
+    "shares": _bite("shares", "id", "expires_at <= now()"),
     "audit_events": statement("SELECT audit_forget_expired(%(audit_days)s, %(batch)s)"),
     "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
 }

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID, uuid4
 
@@ -588,7 +588,8 @@ def needs_body(model: type[BaseModel]) -> bool:
 
 
 def _alternatives(returns: Any) -> tuple[Any, ...]:
-    return get_args(returns) if isinstance(returns, types.UnionType) else (returns,)
+    # Of classes alone ``|`` makes a UnionType; with ``Document[...]`` among them, a Union.
+    return get_args(returns) if get_origin(returns) in (types.UnionType, Union) else (returns,)
 
 
 STATUSES = {Accepted: 202, None: 204, types.NoneType: 204, SignedOut: 204, Departure: 302, Arrival: 302}

@@ -222,7 +222,7 @@ class Settings(BaseModel):
     )
     capture_allow_private: bool = Field(
         False,
-        description="Whether pages are also fetched from private addresses and unusual ports; for tests, and refused on "
+        description="Whether pages are also fetched from private addresses and other ports; for tests, and refused on "
         "Azure.",
     )
     trusted_proxy_hops: int = Field(
@@ -378,9 +378,7 @@ class Settings(BaseModel):
         if self.trusted_proxy_hops == 0 and "WEBSITE_INSTANCE_ID" in os.environ:
             raise ValueError("TRUSTED_PROXY_HOPS must be 1 or more on Azure, or callers could choose their address")
         if self.capture_allow_private and "WEBSITE_INSTANCE_ID" in os.environ:
-            raise ValueError(
-                "CAPTURE_ALLOW_PRIVATE must not be set on Azure, or callers could reach what only the app can"
-            )
+            raise ValueError("CAPTURE_ALLOW_PRIVATE must not be set on Azure, or callers could reach what the app can")
         self._check_mail()
         self._check_passkeys()
         return self

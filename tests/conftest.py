@@ -73,6 +73,7 @@ def environment(
         "LOGIN_LIMIT_TOTAL": "1000000/300",
         "APP_URL": APP_URL,
         "MAIL_DIRECTORY": str(tmp_path_factory.mktemp("mail")),
+        "CAPTURE_ALLOW_PRIVATE": "true",  # the web of the tests is on this machine
         "MAIL_AT_ONCE": "false",  # a delivery in the background would be among the round trips that are counted
         **oauth_provider.settings,
     }

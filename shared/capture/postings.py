@@ -1,8 +1,8 @@
 """From a page to a draft: schema.org's JobPosting in JSON-LD, and nothing else that the page may say.
 
 The shapes are those of schema.org and of what Google's "Job posting (JobPosting) structured data" asks for, which is
-what sites write for. What has two meanings is left out. Everything here takes time in proportion to the page: html.parser
-does not, for pages made to hurt it (CVE-2025-6069).
+what sites write for. What has two meanings is left out. Everything here takes time in proportion to the page, which
+html.parser does not, for pages made to hurt it (CVE-2025-6069).
 """
 
 import json

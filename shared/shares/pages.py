@@ -70,7 +70,8 @@ def _summary(counts: Mapping[str, int], *, shown: int) -> str:
 def _table(applications: list[Mapping[str, Any]]) -> str:
     rows = "\n".join(map(_row, applications))
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("Position", "Company", "Stage", "Applied", "Steps"))
-    return f"<table>\n<caption>Applications</caption>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+    head = f"<caption>Applications</caption>\n<thead><tr>{heads}</tr></thead>"
+    return f"<table>\n{head}\n<tbody>\n{rows}\n</tbody>\n</table>"
 
 
 def _row(application: Mapping[str, Any]) -> str:

@@ -92,7 +92,8 @@ OPEN_SHARE = statement(
                     'timeline', (
                         SELECT coalesce(json_agg(json_build_object(
                             'stage', es.name, 'category', es.category,
-                            'on', (e.occurred_at AT TIME ZONE share.time_zone)::date) ORDER BY e.occurred_at, e.id), '[]')
+                            'on', (e.occurred_at AT TIME ZONE share.time_zone)::date)
+                            ORDER BY e.occurred_at, e.id), '[]')
                         FROM (
                             SELECT id, stage_id, occurred_at FROM application_events
                             WHERE application_id = n.id AND stage_id IS NOT NULL

@@ -28,7 +28,7 @@ class TooManyShares(Problem):
     status = HTTPStatus.CONFLICT
     code = "too_many_shares"
     title = "You have as many shares as you may have; revoke one first"
-    sqlstate = "JTS09"
+    sqlstate = "JTH09"
 
 
 async def create_share(caller: Caller, request: ShareRequest, *, device: Device) -> NewShare:

@@ -11,6 +11,7 @@ import psycopg
 
 from shared.routes import Route
 from shared.security import one_time_tokens
+from tests.capture import site
 from tests.conftest import PASSWORD, Person
 from tests.factors import authenticator
 from tests.identities.provider import Account, Provider
@@ -43,6 +44,8 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "create_application": lambda _: {"company": "Contoso", "position": "Engineer"},
     "update_application": lambda _: {"notes": "They called."},
     "move_application": lambda _: {"status": "interview", "round": 2},
+    "capture_application": lambda _: {"url": site.site().says(site.page(site.POSTING))},
+    "create_share": lambda _: {"name": "For my coach", "all": True},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
@@ -68,6 +71,7 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "passkey_id": lambda person: str(ceremonies.new_passkey(person)[1]["id"]),
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
+    "share_id": lambda person: made(person, "/api/shares", "create_share")["id"],
     "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
     "user_id": lambda person: granted(person),
 }
@@ -76,6 +80,12 @@ THINGS: dict[str, Callable[[Person], str]] = {
 QUERIES: dict[str, Callable[[Person], str]] = {
     "finish_oauth": lambda person: person_at_a_provider(person, person.get(f"/api/auth/oauth/{PROVIDER}/start")),
     "unlink_identity": lambda person: link(person),
+}
+
+
+# A secret that is a route's path, as who was given it has it.
+SECRETS: dict[str, Callable[[Person], str]] = {
+    "open_share": lambda person: made(person, "/api/shares", "create_share")["token"],
 }
 
 
@@ -100,6 +110,8 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
     if names is None and route.name in PREPARATIONS:
         PREPARATIONS[route.name](owner)
     path = route.path.replace("{metric}", METRIC).replace("{provider}", PROVIDER)
+    if route.name in SECRETS:
+        path = path.replace("{token}", SECRETS[route.name](owner))
     for name in things_named_by(route):
         path = path.replace(f"{{{name}}}", names(name) if names else THINGS[name](owner))
     assert "{" not in path, f"{route.name}: walk.py has nothing to put into {path}"
@@ -207,6 +219,11 @@ def furnish_tracker(person: Person, sql: psycopg.Connection[Any]) -> None:
                       VALUES (%(user_id)s, uuid7(), 'resume', 'cv.pdf') RETURNING id)
            INSERT INTO application_files (user_id, application_id, file_id)
            SELECT %(user_id)s, %(application_id)s, id FROM f""",
+        """WITH s AS (INSERT INTO shares (user_id, digest, name, covers_all, is_anonymous, expires_at)
+                      VALUES (%(user_id)s, sha256(gen_random_uuid()::text::bytea), 'For my coach', false, false,
+                              now() + interval '1 day') RETURNING id)
+           INSERT INTO share_applications (user_id, share_id, application_id)
+           SELECT %(user_id)s, id, %(application_id)s FROM s""",
         """INSERT INTO trash (id, user_id, kind, title, content)
            VALUES (uuid7(), %(user_id)s, 'tasks', 'Call them', '[]')""",
     ):

@@ -72,6 +72,8 @@ ENDPOINTS = [
     Endpoint("POST", "/api/applications", {"company": "Contoso", "position": "Engineer"}),
     Endpoint("PATCH", "/api/applications/{application_id}", None),
     Endpoint("POST", "/api/applications/{application_id}/move", {"status": "applied"}),
+    Endpoint("POST", "/api/applications/from-url", {"url": "https://127.0.0.1:1/"}),
+    Endpoint("POST", "/api/shares", {"name": "For my coach", "all": True}),
     Endpoint("POST", "/api/quotas/{metric}/consume", None),
     Endpoint("POST", "/api/quotas/{metric}/reserve", {"key": "k"}),
     Endpoint("PATCH", "/api/admin/users/{user_id}", None),

@@ -56,6 +56,10 @@ FOR_ADMINISTRATORS = (
 )
 
 
+OF_WHAT_IS_THERE = ("finish_login", "reauthenticate", "enable_totp", "create_share", "capture_application")
+"""Operations whose bodies speak of something that is there, or of an answer to it."""
+
+
 class Caller:
     """Calls one operation, as somebody of its own, about things that are there."""
 
@@ -92,6 +96,8 @@ class Caller:
             "session_id": self._sign_in_elsewhere,
             "user_id": self._grant,
             "token_id": self._make_token,
+            "share_id": lambda: walk.THINGS["share_id"](self._someone_without_shares()),
+            "token": lambda: walk.SECRETS["open_share"](self._someone_without_shares()),
         }
         case.path_parameters.update({name: things[name]() for name in case.path_parameters})
         if self._operation_id in walk.QUERIES:
@@ -100,7 +106,15 @@ class Caller:
         email = self._person.email if self._operation_id == "login" else f"{token_hex(8)}@example.com"
         if self._operation_id in walk.PREPARATIONS:
             walk.PREPARATIONS[self._operation_id](self._person)
-        if self._operation_id in ("finish_login", "reauthenticate", "enable_totp"):
+        if self._operation_id == "create_share":
+            self._person = self._new_person()  # there are only so many that one may have, of things of one's own
+        if self._operation_id in (
+            "finish_login",
+            "reauthenticate",
+            "enable_totp",
+            "create_share",
+            "capture_application",
+        ):
             case.body = walk.BODIES[self._operation_id](self._person)
         credentials: dict[str, dict[str, Any]] = {
             "register": {"email": email, "password": PASSWORD},
@@ -124,6 +138,10 @@ class Caller:
         passkeys = self._person.get("/api/auth/passkeys").json()["items"]
         if len(passkeys) > 20:
             self._person = self._new_person()
+        return self._person
+
+    def _someone_without_shares(self) -> Person:
+        self._person = self._new_person()
         return self._person
 
     def _reserve(self) -> str:

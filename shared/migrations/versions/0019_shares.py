@@ -8,8 +8,8 @@ branch_labels = None
 depends_on = None
 
 SHARES = """
--- What may be read by whoever has the address. The holder has the token, the table its SHA-256; revoking deletes the row,
--- so nothing that is left could ever open again.
+-- What may be read by whoever has the address. The holder has the token, the table its SHA-256. Revoking deletes the
+-- row: nothing is left that could ever open again.
 CREATE TABLE shares (
     id             uuid PRIMARY KEY DEFAULT uuid7(),
     user_id        uuid NOT NULL DEFAULT current_setting('app.user_id')::uuid REFERENCES users ON DELETE CASCADE,
@@ -64,7 +64,7 @@ BEGIN
     WHERE (SELECT count(*) FROM shares l WHERE l.user_id = owner AND l.expires_at > now()) < most
     RETURNING s.id, s.created_at, s.expires_at INTO id, created_at, expires_at;
     IF NOT FOUND THEN
-        PERFORM refuse('JTS09', jsonb_build_object('limit', most));
+        PERFORM refuse('JTH09', jsonb_build_object('limit', most));
     END IF;
     INSERT INTO share_applications (share_id, application_id)
     SELECT create_share.id, a.id FROM applications a WHERE a.id = ANY(the_applications);
@@ -78,8 +78,8 @@ BEGIN
 END $$;
 
 -- The door for who has a share's address: enter(), with what the share says instead of a session. A wrong address, one
--- that was revoked and one that has expired are the same nothing, and so are those of accounts that are disabled or about
--- to go. That it was opened is written down once an hour, by one request of those that come at once.
+-- that was revoked and one that has expired are the same nothing, and so are those of accounts that are disabled or
+-- about to go. That it was opened is written down once an hour, by one request of those that come at once.
 CREATE FUNCTION enter_with_share(the_digest bytea) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     s record;
@@ -103,8 +103,8 @@ END $$;
 """
 
 CAPTURE = """
--- Counts a page fetched for the caller, whichever way they came: behind a token, only the database knows who that is. The
--- key makes of an account's id a bucket that tells nobody whose it is.
+-- Counts a page fetched for the caller, whichever way they came: behind a token, only the database knows who that is.
+-- The key makes of an account's id a bucket that tells nobody whose it is.
 CREATE FUNCTION hit_own_limit(key bytea, policy text, cap int, seconds int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM hit_limits(

@@ -1,7 +1,7 @@
 """How many decimals a currency has: ISO 4217, list one, as its maintenance agency (SIX) publishes it.
 
 Only currencies that somebody could be paid in: no funds, metals or codes for testing. A code that is not here is not
-known, and an amount in it has no meaning to us. Of codes that were replaced in the last years both are here.
+known, and an amount in it has no meaning to us. ANG, SLL and ZWL, lately replaced, are still here.
 """
 
 _NONE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"

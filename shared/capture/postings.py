@@ -47,7 +47,8 @@ META = re.compile(rb"""<meta[^>]{1,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_-]{1,4
 RAW = re.compile(r"<!--|<(script|style|textarea|title|xmp|iframe|noembed|noframes)(?=[\s/>])", re.IGNORECASE)
 """Where in HTML text begins that is no HTML (HTML standard, section 13.1.2)."""
 
-TYPE = re.compile(r"""\btype\s*=\s*["']?\s*application/ld\+json\s*(?:;[^"'>]*)?["'\s>]""", re.IGNORECASE)
+ATTRIBUTES = re.compile(r"""(?:[^"'>]++|"[^"]*+"|'[^']*+')*+>""")
+TYPE = re.compile(r"""\btype\s*+=\s*+["']?\s*+application/ld\+json(?=["'\s;>])""", re.IGNORECASE)
 BLOCK = re.compile(r"<(?:/?(?:p|div|ul|ol|h[1-6]|section|article|table|tr|blockquote)|br)\b[^<>]*>", re.IGNORECASE)
 ITEM = re.compile(r"<li\b[^<>]*>", re.IGNORECASE)
 TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--[^<>]*-->")
@@ -111,24 +112,22 @@ def _decoded(page: Page) -> str:
 
 def _scripts(html: str) -> Iterator[str]:
     """The contents of the JSON-LD scripts. What comments and other scripts contain is no script of the page."""
-    lower = html.lower()
-    if len(lower) != len(html):  # some letters grow
-        lower = html.translate(_LOWER)
     at = 0
     while begin := RAW.search(html, at):
         if begin[1] is None:
             at = _after(html, "-->", begin.end())
             continue
-        opened = html.find(">", begin.end())
-        closed = lower.find(f"</{begin[1].lower()}", opened)
-        if opened < 0 or closed < 0:
+        attributes = ATTRIBUTES.match(html, begin.end())
+        end = attributes and _end(begin[1]).search(html, attributes.end())
+        if not attributes or not end:
             return
-        if begin[1].lower() == "script" and TYPE.search(html[begin.end() : opened + 1]):
-            yield html[opened + 1 : closed]
-        at = closed + 2
+        if begin[1].lower() == "script" and TYPE.search(attributes[0]):
+            yield html[attributes.end() : end.start()]
+        at = end.end()
 
 
-_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+def _end(name: str) -> re.Pattern[str]:
+    return re.compile(f"</{name}", re.IGNORECASE)
 
 
 def _after(text: str, end: str, start: int) -> int:
@@ -146,9 +145,9 @@ def _json(text: str) -> Any:
         return None
 
 
-def _decimal(text: str) -> Decimal | None:
+def _decimal(text: str) -> Decimal | str:
     number = Decimal(text)
-    return number if abs(number.adjusted()) < 30 else None
+    return number if abs(number.adjusted()) < 30 else text  # written out, 1e999999999 is a gigabyte
 
 
 def _nodes(blocks: list[Any]) -> Iterator[Node]:
@@ -396,13 +395,14 @@ def _prose(value: Any) -> str | None:
 
 def _outside_raw_text(html: str) -> Iterator[str]:
     """HTML without what scripts, styles and comments contain."""
-    lower, at = html.translate(_LOWER), 0
+    at = 0
     while begin := RAW.search(html, at):
         yield html[at : begin.start()]
         if begin[1] is None:
             at = _after(html, "-->", begin.end())
         else:
-            at = _after(lower, ">", _after(lower, f"</{begin[1].lower()}", begin.end()) - 1)
+            end = _end(begin[1]).search(html, begin.end())
+            at = _after(html, ">", end.end()) if end else len(html)
     yield html[at:]
 
 

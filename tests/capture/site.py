@@ -34,7 +34,8 @@ POSTING: dict[str, Any] = {
 
 def page(*documents: Any, before: str = "") -> bytes:
     """A page that describes things."""
-    scripts = "".join(f'<script type="application/ld+json">{json.dumps(document)}</script>' for document in documents)
+    written = (json.dumps(document).replace("</", "<\\/") for document in documents)
+    scripts = "".join(f'<script type="application/ld+json">{one}</script>' for one in written)
     return f"<!DOCTYPE html><html><head><title>Jobs</title>{before}{scripts}</head><body></body></html>".encode()
 
 

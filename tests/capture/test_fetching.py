@@ -37,7 +37,7 @@ def secure() -> Iterator[Site]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """What names resolve to, one list of addresses after another, and the last for ever; gives those that were asked."""
+    """What names resolve to, one list after another, and the last for ever; gives the names that were asked."""
 
     def say(*answers: list[str]) -> list[str]:
         asked: list[str] = []
@@ -106,7 +106,7 @@ def test_public_is_never_more_than_what_python_takes_for_global(ip: Any) -> None
         "http://169.254.169.254/latest/meta-data/", "https://no-such-name.invalid/", "http://8.8.8.8:8080/",
         "https://8.8.8.8:80/", "http://8.8.8.8:443/", "http://somebody@8.8.8.8/", "http://a:b@8.8.8.8/",
         "ftp://8.8.8.8/", "file:///etc/passwd", "gopher://8.8.8.8/", "http:///", "http://", "//8.8.8.8/", "8.8.8.8",
-        "http://[fe80::1%25lo]/", "http://%31%32%37.0.0.1/", "http://127.0.0.1\\@8.8.8.8/", "http://1２7.0.0.1/",
+        "http://[fe80::1%25lo]/", "http://%31%32%37.0.0.1/", "http://127.0.0.1\\@8.8.8.8/", "http://1\uff127.0.0.1/",
         "http://ⓛocalhost/",
     ],
 )  # fmt: skip
@@ -193,17 +193,17 @@ def test_a_certificate_of_nobody_we_believe_is_refused(
 
 
 def test_five_redirects_are_followed_and_no_sixth(site: Site) -> None:
-    url = site.says(OK)
+    last = url = site.says(OK)
     for _ in range(5):
         url = site.says(redirect(url))
     found = fetch(url)
-    assert (found.body, found.url) == (OK, next(iter(reversed([found.url]))))
+    assert (found.body, found.url) == (OK, last)
     assert reason(site.says(redirect(url))) == "redirects"
 
 
 def test_a_redirect_may_be_relative_and_is_where_the_page_is(site: Site) -> None:
     site.says(OK, path="/jobs/7")
-    assert fetch(site.says(redirect("7?a=b#c"), path="/jobs/old")).url == site.at("/jobs/7?a=b")
+    assert fetch(site.says(redirect("7?a=b#c"), path="/jobs/old")).url == site.at("/jobs/7?a=b#c")
 
 
 def test_a_loop_ends(site: Site) -> None:
@@ -268,9 +268,8 @@ def test_a_page_is_unpacked_and_a_bomb_is_not(site: Site) -> None:
     packed = b"".join(bomb.compress(bytes(1024 * 1024)) for _ in range(100)) + bomb.flush()
     assert len(packed) < 200_000
     assert reason(site.says(answer(packed, Content_Encoding="gzip"))) == "too_large"
-    stored = zlib.compressobj(0, wbits=16 + zlib.MAX_WBITS)
-    nothing = b"".join(stored.compress(b"") + stored.flush(zlib.Z_FULL_FLUSH) for _ in range(10))
-    assert reason(site.says(answer(nothing * 50_000, Content_Encoding="gzip"))) == "too_large"
+    nothing = gzip.compress(b"")[:10] + b"\0\0\0\xff\xff" * 500_000  # a header, and empty blocks without an end
+    assert reason(site.says(answer(nothing, Content_Encoding="gzip"))) == "too_large"
 
 
 @pytest.mark.parametrize(

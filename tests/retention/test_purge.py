@@ -108,6 +108,15 @@ TABLES = [
         "SELECT ctid FROM one_time_tokens WHERE user_id = %(owner)s AND email = 'ada@example.com'",
     ),
     Table(
+        "shares",
+        """
+        INSERT INTO shares (user_id, digest, name, covers_all, is_anonymous, expires_at)
+        SELECT %(owner)s, sha256(uuid_send(gen_random_uuid())), 'put here', true, false, now() - %(over)s
+        FROM generate_series(1, %(rows)s)
+        """,
+        "SELECT ctid FROM shares WHERE user_id = %(owner)s",
+    ),
+    Table(
         "audit_events",
         """
         WITH chain AS (

@@ -22,7 +22,7 @@ from shared.capture.fetching import Page
 from shared.capture.models import Capture, CapturedDraft, Found
 
 MAX_SCRIPTS = 50
-MAX_NODES = 50_000
+MAX_NODES = 10_000
 """Objects and lists of a page that are looked at."""
 
 MAX_LINE = 500

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import ssl
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
@@ -324,14 +325,14 @@ def test_who_answers_a_byte_at_a_time_is_left_alone_in_time(site: Site, monkeypa
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
         for _ in range(40):
             connection.sendall(b"<")
-            sites.threading.Event().wait(0.05)
+            threading.Event().wait(0.05)
 
     assert reason(site.says(drip)) == "timeout"
 
 
 def test_a_name_server_that_never_answers_is_left_alone_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "PATIENCE", 0.1)
-    stuck = sites.threading.Event()
+    stuck = threading.Event()
     monkeypatch.setattr(fetching, "getaddrinfo", lambda *_, **__: stuck.wait(5))
     try:
         assert reason("http://slow.example.com/") == "timeout"

@@ -29,6 +29,7 @@ NOT_AT_START = {
     "dns",
     "email_validator",
     "google",
+    "httpcore",
     "httpx",
     "jwt",
     "local",

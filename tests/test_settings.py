@@ -184,6 +184,15 @@ def test_on_azure_somebody_must_be_trusted_about_addresses(environment: pytest.M
     assert settings.current().trusted_proxy_hops == 1
 
 
+def test_on_azure_no_page_is_fetched_from_private_addresses(environment: pytest.MonkeyPatch) -> None:
+    on_azure(environment)
+    assert not settings.current().capture_allow_private
+    settings.current.cache_clear()
+    environment.setenv("CAPTURE_ALLOW_PRIVATE", "true")
+    with pytest.raises(SettingsError, match="CAPTURE_ALLOW_PRIVATE"):
+        settings.current()
+
+
 def test_secrets_do_not_show_when_settings_are_printed(environment: pytest.MonkeyPatch) -> None:
     shown = repr(settings.current())
     assert "hunter2" not in shown

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -83,6 +83,14 @@ class PlainText:
 
     text: str
     media_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Svg:
+    """An answer that is a drawing."""
+
+    text: str
+    media_type: ClassVar[str] = "image/svg+xml"
 
 
 def _web_address(text: str) -> str:

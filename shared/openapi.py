@@ -16,7 +16,7 @@ from shared import VERSION, errors
 from shared.access import FRESH_SECONDS
 from shared.documents import Document, Page
 from shared.errors import Problem
-from shared.fields import Accepted, PlainText
+from shared.fields import Accepted, PlainText, Svg
 from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Zip, needs_body
 from shared.identities import Arrival, Departure, LinkBegun
 from shared.routes import App, Route
@@ -93,6 +93,7 @@ OTHER_MEDIA: dict[Any, tuple[str, str]] = {
     Html: (Html.media_type, "string"),
     Zip: (Zip.media_type, "string"),
     PlainText: ("text/plain", "string"),
+    Svg: (Svg.media_type, "string"),
 }
 
 

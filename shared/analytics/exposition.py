@@ -22,7 +22,8 @@ def sankeymatic(sankey: Sankey) -> str:
     for node in sankey.nodes:
         plain = _one_line(node.name).translate(LOOKALIKES).strip("- ") or "–"  # noqa: RUF001
         names.append(_unlike(names, plain))
-    return "".join(f"{names[link.source]} [{link.count}] {names[link.target]}\n" for link in sankey.links)
+    lines = [f"{names[link.source]} [{link.count}] {names[link.target]}" for link in sankey.links]
+    return "\n".join(lines or ["// Nothing has moved yet."]) + "\n"
 
 
 def _unlike(others: Sequence[str], name: str) -> str:
@@ -79,7 +80,7 @@ def svg(sankey: Sankey) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         'aria-labelledby="title description" font-family="sans-serif" font-size="13">'
         '<title id="title">How applications flowed</title>'
-        f'<desc id="description">{_text(flows or "There are no applications yet.")}</desc>'
+        f'<desc id="description">{_text(flows or "Nothing has moved yet.")}</desc>'
         f'<g fill="none" stroke-opacity="0.35">{links}</g><g>{bars}</g></svg>\n'
     )
 

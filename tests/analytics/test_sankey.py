@@ -85,8 +85,8 @@ def test_text_and_drawing_come_as_what_they_are(person: Person, sql: Sql, tell: 
 
 def test_the_drawing_of_nothing_says_so(person: Person) -> None:
     root = ElementTree.fromstring(person.get("/api/analytics/sankey?format=svg").text)
-    assert root.findtext(f"{SVG}desc") == "There are no applications yet."
-    assert person.get("/api/analytics/sankey?format=text").text == ""
+    assert root.findtext(f"{SVG}desc") == "Nothing has moved yet."
+    assert person.get("/api/analytics/sankey?format=text").text == "// Nothing has moved yet.\n"
 
 
 # How SankeyMATIC reads a line: build/constants.js and build/sankeymatic.js of nowthis/sankeymatic.

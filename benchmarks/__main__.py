@@ -1,4 +1,4 @@
-"""``python3 -m benchmarks requests | imports | breakdown | memory | door | timing | scale``: ``--help`` explains each."""
+"""``python3 -m benchmarks`` and a command: ``--help`` explains each."""
 
 import sys
 from importlib import import_module

@@ -19,6 +19,7 @@ from typing import Any, Literal, LiteralString, get_args, get_origin
 from urllib.parse import urlencode
 from uuid import UUID
 
+import azure.functions as func
 import psycopg
 from psycopg.conninfo import make_conninfo
 
@@ -38,14 +39,15 @@ Sql = psycopg.Connection[Any]
 
 # ---------------------------------------------------------------- building
 
-# Nobody has fewer than 10, most have fewer than 200, and one has as many as nobody else. Applications are written in the
-# order of time, so that those of one person lie scattered. Two of five people have written their applications' history.
+# Nobody has fewer than 10, most have fewer than 200, and one has as many as nobody else. Applications are written in
+# the order of time, so that those of one person lie scattered. Two of five people have written their histories down.
 BUILD: tuple[tuple[str, LiteralString], ...] = (
     (
         "users",
         """
         INSERT INTO users (email, password_hash, time_zone)
-        SELECT format('user%%s@example.com', n), %(password_hash)s, 'Europe/Berlin' FROM generate_series(1, %(users)s) AS n;
+        SELECT format('user%%s@example.com', n), %(password_hash)s, 'Europe/Berlin'
+        FROM generate_series(1, %(users)s) AS n;
         CREATE TABLE crowd AS
         SELECT id, n, n %% 5 < 3 AND n > 2 AS is_terse, CASE n WHEN 1 THEN %(largest)s WHEN 2 THEN 100
                ELSE 10 + round(-ln(1 - random()) * %(spread)s)::int END AS has
@@ -73,7 +75,8 @@ BUILD: tuple[tuple[str, LiteralString], ...] = (
             id, user_id, company, company_id, position, location, url, source, tags, notes, status, category, stage_id,
             close_reason, stage_since, furthest_category, furthest_stage_id, furthest_round, applied_on, follow_up_at,
             last_activity_at, created_at, updated_at, board_rank)
-        SELECT d.id, d.user_id, k.name, k.id, (ARRAY['Senior backend engineer', 'Data analyst', 'Nurse', 'Welder'])[1 + i %% 4],
+        SELECT d.id, d.user_id, k.name, k.id,
+               (ARRAY['Senior backend engineer', 'Data analyst', 'Nurse', 'Welder'])[1 + i %% 4],
                'Berlin, Germany', CASE WHEN noise < 0.6 THEN 'https://jobs.example.com/' || i || '?utm_source=x' END,
                (ARRAY['LinkedIn', 'Indeed', 'Referral', NULL, 'Company site'])[1 + i %% 5], ARRAY['tag ' || i %% 9],
                repeat('They called; the next talk is with the team. ', i %% 6),
@@ -87,11 +90,13 @@ BUILD: tuple[tuple[str, LiteralString], ...] = (
                CASE WHEN fate >= 0.85 THEN 'ghosted' WHEN fate >= 0.58 THEN 'rejected' END,
                began + noise * interval '30 days',
                CASE WHEN fate < 0.1 THEN 'saved' WHEN fate < 0.45 OR fate >= 0.7 THEN 'applied'
-                    WHEN fate < 0.55 OR fate >= 0.58 THEN 'in_process' WHEN fate < 0.57 THEN 'offer' ELSE 'accepted' END,
+                    WHEN fate < 0.55 OR fate >= 0.58 THEN 'in_process' WHEN fate < 0.57 THEN 'offer'
+                    ELSE 'accepted' END,
                ids[CASE WHEN fate < 0.1 THEN 1 WHEN fate < 0.45 OR fate >= 0.7 THEN 2
                         WHEN fate < 0.55 OR fate >= 0.58 THEN 4 WHEN fate < 0.57 THEN 5 ELSE 6 END],
                CASE WHEN fate BETWEEN 0.45 AND 0.55 THEN 1 + i %% 4 END, CASE WHEN fate >= 0.1 THEN began::date END,
-               CASE WHEN fate BETWEEN 0.1 AND 0.57 THEN began + interval '7 days' END, began + noise * interval '30 days',
+               CASE WHEN fate BETWEEN 0.1 AND 0.57 THEN began + interval '7 days' END,
+               began + noise * interval '30 days',
                began, began, -extract(epoch FROM began)
         FROM drawn d JOIN companies k ON k.user_id = d.user_id AND k.name = 'Company ' || d.company
         ORDER BY began
@@ -101,7 +106,8 @@ BUILD: tuple[tuple[str, LiteralString], ...] = (
         "application_events",
         """
         INSERT INTO application_events (user_id, application_id, kind, occurred_at, stage_id)
-        SELECT d.user_id, d.id, s.kind, d.began + d.noise * s.n * interval '5 days', CASE WHEN s.stage > 0 THEN d.ids[s.stage] END
+        SELECT d.user_id, d.id, s.kind, d.began + d.noise * s.n * interval '5 days',
+               CASE WHEN s.stage > 0 THEN d.ids[s.stage] END
         FROM drawn d CROSS JOIN LATERAL (VALUES
             (0, 'created', 1), (1, 'moved', 2), (2, 'called', 0), (3, 'moved', 4), (4, 'called', 0), (6, 'moved', 7)
         ) AS s (n, kind, stage)
@@ -136,7 +142,8 @@ BUILD: tuple[tuple[str, LiteralString], ...] = (
         "contacts",
         """
         INSERT INTO contacts (user_id, company_id, name)
-        SELECT k.user_id, k.id, 'Grace of ' || k.name FROM companies k JOIN crowd c ON c.id = k.user_id WHERE NOT is_terse
+        SELECT k.user_id, k.id, 'Grace of ' || k.name FROM companies k JOIN crowd c ON c.id = k.user_id
+        WHERE NOT is_terse
         """,
     ),
     (
@@ -158,7 +165,8 @@ BUILD: tuple[tuple[str, LiteralString], ...] = (
         "application_files",
         """
         INSERT INTO application_files (user_id, application_id, file_id)
-        SELECT d.user_id, d.id, f.id FROM drawn d JOIN files f ON f.user_id = d.user_id AND f.name = 'resume ' || 1 + i %% 4 || '.pdf'
+        SELECT d.user_id, d.id, f.id FROM drawn d
+        JOIN files f ON f.user_id = d.user_id AND f.name = 'resume ' || 1 + i %% 4 || '.pdf'
         """,
     ),
     (
@@ -249,17 +257,23 @@ ASKED = {
     "from": "2026-06-01",
 }
 
-# Where the things are that names in a path stand for.
-TABLES = {
-    "application_id": "applications",
-    "event_id": "application_events",
-    "note_id": "notes",
-    "contact_id": "contacts",
-    "company_id": "companies",
-    "stage_id": "stages",
-    "interview_id": "interviews",
-    "task_id": "tasks",
-    "file_id": "files",
+# Where the things are that names in a path stand for; by themselves, and as those of an application.
+THINGS: dict[str, LiteralString] = {
+    "application_id": "SELECT id, id FROM applications WHERE user_id = %s ORDER BY id LIMIT 1",
+    "company_id": "SELECT id, id FROM companies WHERE user_id = %s ORDER BY id LIMIT 1",
+    "contact_id": "SELECT id, id FROM contacts WHERE user_id = %s ORDER BY id LIMIT 1",
+    "file_id": "SELECT id, id FROM files WHERE user_id = %s ORDER BY id LIMIT 1",
+    "interview_id": "SELECT id, id FROM interviews WHERE user_id = %s ORDER BY id LIMIT 1",
+    "stage_id": "SELECT id, id FROM stages WHERE user_id = %s ORDER BY id LIMIT 1",
+    "task_id": "SELECT id, id FROM tasks WHERE user_id = %s ORDER BY id LIMIT 1",
+}
+THINGS_OF_APPLICATIONS: dict[str, LiteralString] = {
+    "contact_id": "SELECT application_id, contact_id FROM application_contacts WHERE user_id = %s ORDER BY 2 LIMIT 1",
+    "event_id": "SELECT application_id, id FROM application_events WHERE user_id = %s ORDER BY id LIMIT 1",
+    "file_id": "SELECT application_id, file_id FROM application_files WHERE user_id = %s ORDER BY 2 LIMIT 1",
+    "interview_id": "SELECT application_id, id FROM interviews WHERE user_id = %s ORDER BY id LIMIT 1",
+    "note_id": "SELECT application_id, id FROM notes WHERE user_id = %s ORDER BY id LIMIT 1",
+    "task_id": "SELECT application_id, id FROM tasks WHERE user_id = %s ORDER BY id LIMIT 1",
 }
 
 
@@ -297,23 +311,27 @@ def questions(routes: Sequence[Any]) -> Iterator[Question]:
             yield Question(route.name, route.path, names, f"?{urlencode(given, safe=',:/')}" if given else "")
 
 
-def place(sql: Sql, question: Question, user_id: str) -> str | None:
-    """The path with ids of somebody's own; None if they have nothing that it could be about."""
-    path, application_id = question.path, None
-    for name in question.names:
-        if name not in TABLES:
-            return None
-        holds = "application_id = %s::uuid" if application_id and name in ("event_id", "note_id") else "%s IS NULL"
-        kept = sql.execute(
-            f"SELECT id FROM {TABLES[name]} WHERE user_id = %s AND {holds} ORDER BY id LIMIT 1".encode(),
-            [user_id, application_id if "=" in holds else None],
-        ).fetchone()
-        if kept is None:
-            return None
-        if name == "application_id":
-            application_id = kept[0]
-        path = path.replace(f"{{{name}}}", str(kept[0]))
-    return path
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A question as one user asks it."""
+
+    question: Question
+    user: User
+    names: Mapping[str, str]
+
+    async def made(self, app: App) -> func.HttpResponse:
+        path = self.question.path.format(**self.names) + self.question.query
+        return await app[self.question.name](request("GET", path, b"", self.user.access_token, self.names))
+
+
+def names_for(sql: Sql, question: Question, user_id: str) -> dict[str, str] | None:
+    """Ids of somebody's own things for the names in a path; None if they have nothing that it could be about."""
+    if not question.names:
+        return {}
+    *above, last = question.names
+    find = (THINGS_OF_APPLICATIONS if above == ["application_id"] else {} if above else THINGS).get(last)
+    found = sql.execute(find, [user_id]).fetchone() if find else None
+    return found and {"application_id": str(found[0]), last: str(found[1])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +350,7 @@ class Taken:
         return number(self.times[len(self.times) * 99 // 100])
 
 
-async def measure(app: App, question: Question, path: str, user: User, calls: int) -> Taken:
+async def measure(app: App, call: Call, calls: int) -> Taken:
     """One call after another; the first two, which find nothing warm, do not count.
 
     Raises:
@@ -341,10 +359,10 @@ async def measure(app: App, question: Question, path: str, user: User, calls: in
     times = []
     for _ in range(calls + 2):
         began = perf_counter()
-        answer = await app[question.name](request("GET", path + question.query, access_token=user.access_token))
+        answer = await call.made(app)
         times.append((perf_counter() - began) * 1000)
         if answer.status_code != 200:
-            raise SystemExit(f"{question}: {answer.status_code} {answer.get_body()[:500]!r}")
+            raise SystemExit(f"{call.question}: {answer.status_code} {answer.get_body()[:500]!r}")
     return Taken(sorted(times[2:]), len(answer.get_body()))
 
 
@@ -365,7 +383,7 @@ async def explaining() -> AsyncIterator[None]:
 
     run, batch = connections.Pool.run, db._batch  # noqa: SLF001
 
-    async def explain(self: Any, statements: bytes, params: Any, row: Any, *, repeatable: bool) -> Any:
+    async def explain(self: Any, statements: bytes, params: Any, _row: Any, *, repeatable: bool) -> Any:
         raise Explained([line for (line,) in await run(self, statements, params, None, repeatable=repeatable)])
 
     def explained(guards: tuple[bytes, ...], statement: bytes) -> bytes:
@@ -378,14 +396,14 @@ async def explaining() -> AsyncIterator[None]:
         connections.Pool.run, db._batch = run, batch  # type: ignore[method-assign]  # noqa: SLF001
 
 
-async def plan(app: App, question: Question, path: str, user: User) -> list[str]:
+async def plan(app: App, call: Call) -> list[str]:
     """What PostgreSQL does with the question. What it does within functions of ours shows as buffers only."""
     async with explaining():
         try:
-            await app[question.name](request("GET", path + question.query, access_token=user.access_token))
+            await call.made(app)
         except Explained as found:
             return found.lines
-    raise SystemExit(f"{question} asked the database nothing")
+    raise SystemExit(f"{call.question} asked the database nothing")
 
 
 SCAN = re.compile(r"(?:Index (?:Only )?Scan(?: Backward)? using|Bitmap Index Scan on) (\w+)|(Seq Scan on \w+)")
@@ -461,16 +479,16 @@ async def run(database: Database, calls: int, only: str) -> tuple[list[list[str]
         for question in questions(declared.routes):
             if only not in str(question):
                 continue
-            places = [place(sql, question, ids[user.email]) for user in (few, many)]
-            if None in places:
+            found = [(user, names_for(sql, question, ids[user.email])) for user in (few, many)]
+            asked = [Call(question, user, names) for user, names in found if names is not None]
+            if len(asked) < 2:
                 say(f"{question}: NOT MEASURED, there is nothing of that kind")
                 continue
             taken = []
-            for path, user in zip(places, (few, many), strict=True):
-                assert path is not None
-                taken.append(await measure(app, question, path, user, calls))
-                lines = await plan(app, question, path, user)
-                plans.append("\n".join([f"{question}, {user.email}", *lines]))
+            for call in asked:
+                taken.append(await measure(app, call, calls))
+                lines = await plan(app, call)
+                plans.append("\n".join([f"{question}, {call.user.email}", *lines]))
             say(f"{question}: {taken[0].p50} ms, {taken[1].p50} ms")
             figures = (f for t in taken for f in (t.p50, t.p99))
             rows.append([str(question), *figures, f"{taken[1].size:,}", summary(lines)])

@@ -422,8 +422,8 @@ LIMITS: dict[str, LiteralString] = {
     "20 rows by key": """SELECT row_to_json(a)::text FROM applications a WHERE user_id = %s
                          ORDER BY created_at DESC, id DESC LIMIT 20""",
     "count of all rows by index": "SELECT count(*) FROM applications WHERE user_id = %s",
-    "every row read once": "SELECT count(*), max(status), max(last_activity_at) FROM applications WHERE user_id = %s",
-    "every event read once": "SELECT count(*), max(occurred_at), max(kind) FROM application_events WHERE user_id = %s",
+    "every row read once": "SELECT count(*), max(position), max(location) FROM applications WHERE user_id = %s",
+    "every event read once": "SELECT count(*), max(note), max(kind) FROM application_events WHERE user_id = %s",
 }
 
 

@@ -217,8 +217,10 @@ def _indexed(sql: Sql, name: str, is_ready: bool) -> None:
 
 @contextmanager
 def built(data: Path, options: Any) -> Iterator[Database]:
-    """The database under ``data``: the one of an earlier run, if it is of that size, or a new one."""
-    size = f"{options.users} users, {options.applications} applications"
+    """The database under ``data``: the one of an earlier run, if it is of that size and schema, or a new one."""
+    from shared.health.service import SCHEMA_REVISION
+
+    size = f"{options.users} users, {options.applications} applications, {options.largest} of one; {SCHEMA_REVISION}"
     with redirect_stdout(sys.stderr), postgres.running(data) as url:
         superuser = url.replace("jobtrail@", "postgres@", 1)
         database = Database(make_conninfo(url, dbname=NAME))

@@ -7,6 +7,7 @@ import azure.functions as func
 from shared import (
     accounts,
     admin,
+    analytics,
     applications,
     audit,
     capture,
@@ -38,12 +39,25 @@ from shared.admin import (
     UserQuery,
     UserSummary,
 )
+from shared.analytics import (
+    Funnel,
+    Period,
+    QuietApplication,
+    QuietQuery,
+    Sankey,
+    SankeyQuery,
+    Sources,
+    Summary,
+    TimeInStage,
+    WeeklyVolume,
+    Weeks,
+)
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery, Move
 from shared.audit import Activity, ActivityQuery, AuditEvent, AuditQuery
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
-from shared.fields import Accepted, PlainText, WebPage
+from shared.fields import Accepted, PlainText, Svg, WebPage
 from shared.health import Health, NotReady, Readiness
 from shared.http import OAUTH_COOKIE, AnyQuery, Call, Html, Json, Zip, endpoint
 from shared.identities import Arrival, Departure, Identity, LinkBegun
@@ -533,6 +547,61 @@ async def move_application(
 
 
 # ---------------------------------------------------------------- Analytics
+
+
+@app.route("api/analytics/summary", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_summary(caller: AnyCaller, query: Period) -> Document[Summary]:
+    """Tell how it stands: totals, responses, and what is due."""
+    return await analytics.summarize(caller, query)
+
+
+@app.route("api/analytics/activity", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_weekly_activity(caller: AnyCaller, query: Weeks) -> Document[WeeklyVolume]:
+    """Count applications and events week by week."""
+    return await analytics.measure_activity(caller, query)
+
+
+@app.route("api/analytics/funnel", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_funnel(caller: AnyCaller, query: Period) -> Document[Funnel]:
+    """Tell how far applications came, whatever became of them."""
+    return await analytics.measure_funnel(caller, query)
+
+
+@app.route("api/analytics/sources", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def compare_sources(caller: AnyCaller, query: Period) -> Document[Sources]:
+    """Compare sources, and resumes, by how often employers answered."""
+    return await analytics.compare_sources(caller, query)
+
+
+@app.route("api/analytics/time-in-stage", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_time_in_stage(caller: AnyCaller) -> Document[TimeInStage]:
+    """Tell how long applications stay in each stage."""
+    return await analytics.measure_stays(caller)
+
+
+@app.route("api/analytics/quiet", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_quiet_applications(caller: AnyCaller, query: QuietQuery) -> Page[QuietApplication]:
+    """List open applications nothing was heard of, the longest first.
+
+    What is suggested is for their owner to do: nothing changes by itself.
+    """
+    return await analytics.list_quiet(caller, query)
+
+
+@app.route("api/analytics/sankey", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def draw_sankey(caller: AnyCaller, query: SankeyQuery) -> Sankey | PlainText | Svg:
+    """Draw how applications flowed through the stages.
+
+    As nodes and links, as text for SankeyMATIC, or as SVG; without anybody's name in it.
+    """
+    return await analytics.draw_sankey(caller, query)
 
 
 # ---------------------------------------------------------------- Import and export

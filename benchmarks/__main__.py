@@ -1,9 +1,9 @@
-"""``python3 -m benchmarks requests | imports | breakdown | memory | door | timing``: ``--help`` explains each."""
+"""``python3 -m benchmarks`` and a command: ``--help`` explains each."""
 
 import sys
 from importlib import import_module
 
-COMMANDS = ("requests", "imports", "breakdown", "memory", "door", "timing")
+COMMANDS = ("requests", "imports", "breakdown", "memory", "door", "timing", "scale")
 
 
 def main(arguments: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import azure.functions as func
@@ -37,11 +37,15 @@ class App:
         return User(email, tokens["access_token"], tokens["refresh_token"])
 
 
-def request(method: str, path: str, body: bytes = b"", access_token: str = "") -> func.HttpRequest:
+def request(
+    method: str, path: str, body: bytes = b"", access_token: str = "", names: Mapping[str, str] | None = None
+) -> func.HttpRequest:
+    """``names``: what stands in the path where its route has names, as the host tells it."""
     headers = {**HEADERS, "content-type": "application/json"} if body else dict(HEADERS)
     if access_token:
         headers["authorization"] = f"Bearer {access_token}"
-    return func.HttpRequest(method=method, url=f"http://127.0.0.1:7071{path}", headers=headers, body=body)
+    url = f"http://127.0.0.1:7071{path}"
+    return func.HttpRequest(method=method, url=url, headers=headers, route_params=names, body=body)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -92,6 +92,14 @@ class WebPage:
 
     html: str
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Svg:
+    """An answer that is a drawing."""
+
+    text: str
+    media_type: ClassVar[str] = "image/svg+xml"
 
 
 def _web_address(text: str) -> str:

@@ -37,7 +37,7 @@ from shared.access import Access, member
 from shared.db import AnyCaller, Caller, Device, TokenCaller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import Problem, ValidationFailed
-from shared.fields import Accepted, PlainText, WebPage
+from shared.fields import Accepted, PlainText, Svg, WebPage
 from shared.identities import Arrival, Authorization, Departure, LinkBegun
 from shared.security import device_cookies
 from shared.sessions import Presented, SignedIn, SignedOut, Tokens
@@ -455,7 +455,7 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
         case Raw():
             body, media_type = result.body, result.media_type
             headers |= result.headers
-        case PlainText():
+        case PlainText() | Svg():
             body, media_type = result.text.encode(), result.media_type
         case WebPage():
             body, media_type = result.html.encode(), Html.media_type

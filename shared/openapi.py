@@ -16,7 +16,7 @@ from shared import VERSION, errors
 from shared.access import FRESH_SECONDS
 from shared.documents import Document, Page
 from shared.errors import Problem
-from shared.fields import Accepted, PlainText, WebPage
+from shared.fields import Accepted, PlainText, Svg, WebPage
 from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Zip, needs_body
 from shared.identities import Arrival, Departure, LinkBegun
 from shared.routes import App, Route
@@ -94,6 +94,7 @@ OTHER_MEDIA: dict[Any, tuple[str, str]] = {
     Zip: (Zip.media_type, "string"),
     PlainText: ("text/plain", "string"),
     WebPage: (Html.media_type, "string"),
+    Svg: (Svg.media_type, "string"),
 }
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from shared.calendar.models import Entry
 
 if TYPE_CHECKING:
-    from icalendar import Event
+    from zoneinfo import ZoneInfo
+
+    from icalendar import Event, Timezone
 
 REFRESH = timedelta(hours=1)
 """How often a client is asked to read the feed again (RFC 7986, section 5.7). Most do as they like."""
@@ -21,7 +23,7 @@ def write(entries: Sequence[Entry]) -> bytes:
     """The calendar of these entries. The same entries make the same bytes, so that a digest tells what has changed."""
     from zoneinfo import ZoneInfo
 
-    from icalendar import Calendar, Timezone  # brings dateutil; only a feed needs it
+    from icalendar import Calendar  # brings dateutil; only a feed needs it
 
     calendar = Calendar()
     calendar.add("prodid", "-//Jobtrail//Calendar feed//EN")
@@ -39,11 +41,7 @@ def write(entries: Sequence[Entry]) -> bytes:
         if isinstance(starts_at.tzinfo, ZoneInfo):
             days.setdefault(starts_at.tzinfo.key, []).extend((starts_at, ends_at))
     for zone, moments in sorted(days.items()):
-        first, last = (moment.date() for moment in (min(moments), max(moments)))
-        # As far as it is needed and no further, with room for the hours by which the zone's days differ from UTC's.
-        calendar.add_component(
-            Timezone.from_tzinfo(ZoneInfo(zone), zone, first - timedelta(days=2), last + timedelta(days=2))
-        )
+        calendar.add_component(_zone(ZoneInfo(zone), min(moments), max(moments)))
     for event in events:
         calendar.add_component(event)
     return bytes(calendar.to_ical())
@@ -70,10 +68,53 @@ def _event(entry: Entry, starts_at: datetime, ends_at: datetime) -> "Event":
     return event
 
 
+def _zone(zone: "ZoneInfo", first: datetime, last: datetime) -> "Timezone":
+    """What a zone's clocks show from one moment to another, change by change (RFC 5545, section 3.6.5).
+
+    Not by icalendar's own ``Timezone.from_tzinfo()``: of 7.3 it says when a clock is put forward by the time it shows
+    afterwards, where the RFC wants the one it showed before.
+    """
+    from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
+
+    found = Timezone()
+    found.add("tzid", zone.key)
+    moment, end = first.astimezone(UTC) - timedelta(days=1), last.astimezone(UTC) + timedelta(days=1)
+    before = moment.astimezone(zone).utcoffset()
+    changes = [moment]
+    while moment < end:
+        following = moment + timedelta(hours=12)
+        if following.astimezone(zone).utcoffset() != moment.astimezone(zone).utcoffset():
+            changes.append(_change(zone, moment, following))
+        moment = following
+    for change in changes:
+        here = change.astimezone(zone)
+        observance = TimezoneDaylight() if here.dst() else TimezoneStandard()
+        observance.add("dtstart", change.replace(tzinfo=None) + (before or timedelta()))
+        observance.add("tzoffsetfrom", before)
+        observance.add("tzoffsetto", here.utcoffset())
+        observance.add("tzname", here.tzname())
+        found.add_component(observance)
+        before = here.utcoffset()
+    return found
+
+
+def _change(zone: "ZoneInfo", before: datetime, after: datetime) -> datetime:
+    """The second at which the clocks change between two moments."""
+    was = before.astimezone(zone).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=int((after - before).total_seconds()) // 2)
+        if middle.astimezone(zone).utcoffset() == was:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
 def _local(entry: Entry) -> tuple[datetime, datetime]:
     """When it begins and ends where it takes place; in UTC where that cannot be said.
 
-    Of the hour that a clock shows twice a year, a local time means the first (RFC 5545, section 3.3.5).
+    An hour that a clock shows twice cannot: a local time means the first (RFC 5545, section 3.3.5), and not every
+    program reads it so.
     """
     from zoneinfo import ZoneInfo
 
@@ -83,9 +124,13 @@ def _local(entry: Entry) -> tuple[datetime, datetime]:
     except (ValueError, OSError, KeyError):  # one that this machine has never heard of
         return starts_at, ends_at
     here = starts_at.astimezone(zone), ends_at.astimezone(zone)
-    if zone.key == "UTC" or any(moment.fold for moment in here):
+    if zone.key == "UTC" or any(_comes_twice(moment) for moment in here):
         return starts_at, ends_at
     return here
+
+
+def _comes_twice(moment: datetime) -> bool:
+    return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
 
 
 def _line(text: str) -> str:

@@ -9,7 +9,7 @@ REPLACE_FEED = statement(
     """
     WITH made AS (
         INSERT INTO calendar_feeds (digest) VALUES (%(digest)s)
-        ON CONFLICT (user_id) DO UPDATE SET digest = EXCLUDED.digest, created_at = now(), last_read_at = NULL
+        ON CONFLICT (user_id) DO UPDATE SET digest = %(digest)s, created_at = now(), last_read_at = NULL
         RETURNING user_id, created_at
     )
     SELECT created_at, audit('calendar_feed_created', user_id) FROM made
@@ -36,7 +36,8 @@ REVOKE_FEED = statement(
 LIST_ENTRIES = statement(
     """
     SELECT i.id, i.version + a.version - 2 AS sequence, i.created_at,
-           greatest(i.updated_at, a.updated_at) AS changed_at, i.starts_at, i.starts_at + make_interval(mins => i.duration_minutes) AS ends_at, i.time_zone,
+           greatest(i.updated_at, a.updated_at) AS changed_at, i.starts_at,
+           i.starts_at + make_interval(mins => i.duration_minutes) AS ends_at, i.time_zone,
            coalesce(i.title, 'Interview') || ': ' || a.position || ', ' || a.company AS summary,
            i.location, i.interviewers AS people, i.outcome = 'cancelled' AS is_cancelled
     FROM interviews i JOIN applications a ON a.id = i.application_id

@@ -27,7 +27,7 @@ async def send(*, batch: int = BATCH, budget: float = BUDGET) -> int | None:
         return None
     due.begin_look()
     stop_at = monotonic() + budget
-    count = 0
+    count, reminded = 0, 0
     while True:
         ((reminded, next_at),) = await db.as_service().write(queries.SEND_REMINDERS, most=batch)
         count += reminded

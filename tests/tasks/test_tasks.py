@@ -155,7 +155,7 @@ def test_lists_go_by_their_indexes(person: Person, sql: Sql, query: str, index: 
         sql.execute("SELECT set_config('app.user_id', %s, true)", [person.id])
         sql.execute("SET LOCAL ROLE tenant")
         explained = sql.execute(
-            f"EXPLAIN SELECT id FROM tasks WHERE {where} ORDER BY coalesce(due_at, 'infinity'), id LIMIT 20"  # type: ignore[arg-type]
+            f"EXPLAIN SELECT id FROM tasks WHERE {where} ORDER BY coalesce(due_at, 'infinity'), id LIMIT 20"
         )
         plan = "\n".join(line for (line,) in explained)
     assert f"Index Scan using {index}" in plan or f"Index Only Scan using {index}" in plan, plan

@@ -678,7 +678,10 @@ async def revoke_calendar_feed(caller: Caller, call: Call) -> None:
 @app.route("api/calendar/{token}.ics", methods=["GET"])
 @endpoint(anyone, raises=(DatabaseUnavailable,))
 async def read_calendar(token: str) -> Calendar:
-    """Read the calendar at a secret address: interviews, open tasks and follow-ups."""
+    """Read the calendar at a secret address.
+
+    It holds interviews, tasks that are not done, and follow-ups.
+    """
     return Calendar(await calendar.read_feed(token), headers=calendar.INLINE)
 
 

@@ -290,16 +290,16 @@ def test_a_zone_that_this_machine_does_not_know_is_no_reason_to_show_nothing() -
 @settings(max_examples=60, deadline=None)
 @given(
     moments=st.lists(
-        st.datetimes(datetime(2026, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC)), min_size=1, max_size=3
+        st.integers(1_767_225_600, 7_258_032_000).map(lambda second: datetime.fromtimestamp(second, UTC)),
+        min_size=1,
+        max_size=3,
     ),
     zone=st.sampled_from(ZONES),
     minutes=st.integers(1, 1440),
 )
 def test_any_moment_in_any_zone_is_the_same_to_both(moments: list[datetime], zone: str, minutes: int) -> None:
     vobject.icalendar.__dict__["__tzidMap"].pop(zone, None)
-    entries = [
-        entry(moment.replace(microsecond=0), zone, minutes=minutes, number=n + 1) for n, moment in enumerate(moments)
-    ]
+    entries = [entry(moment, zone, minutes=minutes, number=n + 1) for n, moment in enumerate(moments)]
     assert read(feed.write(entries)) == {f"{e.id}@jobtrail": (e.starts_at, e.ends_at, "Interview") for e in entries}
 
 

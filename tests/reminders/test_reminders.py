@@ -248,9 +248,11 @@ def test_many_at_once_send_each_reminder_once(
 
 def test_a_message_that_cannot_be_posted_leaves_nothing_sent(ada: Person, sql: Sql) -> None:
     task(ada, "Call them", ago(hours=1))
-    with pytest.raises(psycopg.errors.CheckViolation), sql.transaction():
+    with sql.transaction(force_rollback=True):
         sql.execute("ALTER TABLE mail_outbox ADD CONSTRAINT broken CHECK (template <> 'reminders')")
-        sql.execute("SELECT send_reminders(10)")
+        with pytest.raises(psycopg.errors.CheckViolation), sql.transaction():
+            sql.execute("SELECT send_reminders(10)")
+        assert sql.execute("SELECT FROM reminders_sent WHERE user_id = %s", [ada.id]).fetchall() == []
     assert told(sql, ada) == []
     sql.execute("SELECT send_reminders(10)")
     assert len(told(sql, ada)) == 1
@@ -307,8 +309,10 @@ def test_a_process_looks_when_something_is_due_that_day_and_else_hourly() -> Non
 
 
 def test_a_look_that_failed_is_made_again(ada: Person, sql: Sql, wire: Wire, start_app: Callable[..., str]) -> None:
-    timer = f"{start_app(DATABASE_URL=wire.url)}/_local/timers/send_reminders"
+    url = start_app(DATABASE_URL=wire.url)
+    timer = f"{url}/_local/timers/send_reminders"
     task(ada, "Call them", ago(hours=1))
+    assert httpx.get(f"{url}/health/ready").status_code == 200  # there is a connection now
     wire.break_at_the_next_answer()
     assert httpx.post(timer, timeout=30).status_code == 500
     assert httpx.post(timer, timeout=30).status_code == 200

@@ -26,8 +26,12 @@ Read = dict[str, tuple[datetime, datetime, str]]
 """By UID: when an entry begins and ends, in UTC, and what it is called."""
 
 
+def parsed(text: bytes) -> Any:
+    return icalendar.Calendar.from_ical(text)
+
+
 def by_icalendar(text: bytes) -> Read:
-    calendar = icalendar.Calendar.from_ical(text)
+    calendar = parsed(text)
     return {
         str(event["uid"]): (
             event["dtstart"].dt.astimezone(UTC),
@@ -132,7 +136,7 @@ def test_interviews_open_tasks_and_follow_ups_stand_in_it(person: Person, client
         f"{task['id']}@jobtrail": (due, due + quarter, "Call them"),
         f"{applied['id']}@jobtrail": (follow_up, follow_up + quarter, "Follow up: Analyst, Initech"),
     }
-    calendar = icalendar.Calendar.from_ical(text)
+    calendar = parsed(text)
     event = next(e for e in calendar.walk("VEVENT") if e["uid"] == f"{held['id']}@jobtrail")
     assert (event["location"], event["description"], event["status"]) == ("Room 7", "With Grace", "CONFIRMED")
     assert event["dtstart"].params["TZID"] == "Europe/Berlin"
@@ -146,7 +150,7 @@ def test_an_entry_keeps_its_uid_and_its_sequence_grows_with_it(person: Person, c
     place = f"/api/applications/{held['application_id']}"
 
     def seen() -> tuple[str, int, datetime, str]:
-        (event,) = icalendar.Calendar.from_ical(fetched(client, path)).walk("VEVENT")
+        (event,) = parsed(fetched(client, path)).walk("VEVENT")
         return str(event["uid"]), int(event["sequence"]), event["dtstamp"].dt, str(event["status"])
 
     first = seen()
@@ -262,7 +266,8 @@ ZONES = (
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_every_hour_around_a_change_of_the_clocks_is_the_same_hour_to_both(zone: str) -> None:
-    entries, here = [], ZoneInfo(zone)
+    entries: list[Entry] = []
+    here = ZoneInfo(zone)
     hour = datetime(2026, 1, 1, tzinfo=UTC)
     changes = []
     for _ in range(2 * 366 * 24):
@@ -339,7 +344,7 @@ def test_no_text_is_anything_but_text(text: str) -> None:
     assert lines.count(b"BEGIN:VEVENT") == 1
     ((_, _, summary),) = read(written).values()
     assert summary == feed._line(f"x{text}x")
-    (event,) = icalendar.Calendar.from_ical(written).walk("VEVENT")
+    (event,) = parsed(written).walk("VEVENT")
     assert (event["location"], event["description"]) == (summary, f"With {summary}, {summary}")
 
 

@@ -83,7 +83,7 @@ class Caller:
 
     def _about_what_is_there(self, case: Case[Any]) -> None:
         """Put ids of real things and real credentials in the place of made-up ones."""
-        things = {
+        things: dict[str, Callable[[], str]] = {
             "application_id": lambda: self._person.create_application()["id"],
             "metric": lambda: "resume_uploads",
             "passkey_id": lambda: ceremonies.new_passkey(self._someone_with_room())[1]["id"],

@@ -27,10 +27,10 @@ async def send(*, batch: int = BATCH, budget: float = BUDGET) -> int | None:
         return None
     due.begin_look()
     stop_at = monotonic() + budget
-    count, reminded = 0, 0
+    count = 0
     while True:
         ((reminded, next_at),) = await db.as_service().write(queries.SEND_REMINDERS, most=batch)
-        count += reminded
+        count += int(reminded)
         if reminded < batch:
             break
         if monotonic() >= stop_at:

@@ -292,10 +292,10 @@ def test_a_zone_that_this_machine_does_not_know_is_no_reason_to_show_nothing() -
     assert b"DTSTART:20270107T090000Z" in feed.write([entry(datetime(2027, 1, 7, 9, tzinfo=UTC), "Mars/Olympus")])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     moments=st.lists(
-        st.integers(1_767_225_600, 7_258_032_000).map(lambda second: datetime.fromtimestamp(second, UTC)),
+        st.integers(1_767_225_600, 2_208_988_800).map(lambda second: datetime.fromtimestamp(second, UTC)),
         min_size=1,
         max_size=3,
     ),
@@ -321,7 +321,7 @@ HOSTILE = (
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=200))
 @example(HOSTILE[0])
 @example(HOSTILE[1])

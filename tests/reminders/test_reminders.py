@@ -185,7 +185,7 @@ def test_who_does_not_want_it_or_cannot_be_meant_gets_none(
     ada: Person, sql: Sql, fire: Callable[[], None], state: str
 ) -> None:
     task(ada, "Call them", ago(hours=1))
-    sql.execute(f"UPDATE users SET {state} WHERE id = %s", [ada.id])  # type: ignore[arg-type]
+    sql.execute(f"UPDATE users SET {state} WHERE id = %s", [ada.id])
     fire()
     assert told(sql, ada) == []
 

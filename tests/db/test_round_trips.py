@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from shared.routes import Route
+from shared.security import feed_tokens
 from tests.conftest import PASSWORD, Client, Person
 from tests.db import walk
 from tests.db.wire import Wire, wire_to
@@ -312,6 +313,13 @@ def test_what_no_route_takes_costs_nothing(meter: Meter, somebody: Person) -> No
     assert meter.cost(somebody.get, "/api/nothing", status=404) == 0
     assert meter.cost(somebody.get, "/", status=404) == 0
     assert meter.cost(somebody, "PUT", "/api/profile", {}, status=405) == 0
+
+
+def test_an_address_that_no_feed_can_have_costs_nothing_and_one_that_none_has_costs_one(meter: Meter) -> None:
+    stranger = Client(meter.url)
+    assert meter.cost(stranger.get, "/api/calendar/jtf_made-up.ics", status=404) == 0
+    assert meter.cost(stranger.get, f"/api/calendar/{feed_tokens.issue()}.ics", status=404) == 1
+    stranger.close()
 
 
 def test_readiness_is_asked_once_and_then_remembered(wire: Wire, start_app: Callable[..., str]) -> None:

@@ -10,19 +10,23 @@ from shared import (
     analytics,
     applications,
     audit,
+    calendar,
     capture,
     factors,
     health,
     identities,
+    interviews,
     leaving,
     mail,
     openapi,
     passkeys,
     quotas,
     recovery,
+    reminders,
     retention,
     sessions,
     shares,
+    tasks,
     tokens,
 )
 from shared.access import anyone, fresh, member, member_or_token, role, scope
@@ -54,18 +58,21 @@ from shared.analytics import (
 )
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery, Move
 from shared.audit import Activity, ActivityQuery, AuditEvent, AuditQuery
+from shared.calendar import Feed, NewFeed
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
 from shared.fields import Accepted, PlainText, Svg, WebPage
 from shared.health import Health, NotReady, Readiness
-from shared.http import OAUTH_COOKIE, AnyQuery, Call, Html, Json, Zip, endpoint
+from shared.http import OAUTH_COOKIE, AnyQuery, Calendar, Call, Html, Json, Zip, endpoint
 from shared.identities import Arrival, Departure, Identity, LinkBegun
+from shared.interviews import Interview, InterviewChanges, InterviewDraft, InterviewPage, InterviewQuery
 from shared.passkeys import Passkey, Passkeys
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
 from shared.security.keys import keyring
 from shared.sessions import SecondFactorRequired, SignedIn, SignedOut
+from shared.tasks import Task, TaskChanges, TaskDraft, TaskQuery
 
 keyring()  # settings or keys that cannot be used are refused at start, not at the first request
 app = App(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -537,7 +544,161 @@ async def move_application(
 # ---------------------------------------------------------------- Interviews and tasks
 
 
+@app.route("api/interviews", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_interviews(caller: AnyCaller, query: InterviewQuery) -> Page[Interview]:
+    """List all interviews, the earliest first."""
+    return await interviews.list_interviews(caller, query)
+
+
+@app.route("api/applications/{application_id:guid}/interviews", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_application_interviews(caller: AnyCaller, application_id: UUID, query: InterviewPage) -> Page[Interview]:
+    """List an application's interviews, the earliest first."""
+    return await interviews.list_application_interviews(caller, application_id, query)
+
+
+@app.route("api/applications/{application_id:guid}/interviews", methods=["POST"])
+@endpoint(scope("applications:write"), status=201, location="/api/applications/{application_id}/interviews/{id}")
+async def create_interview(
+    caller: AnyCaller, application_id: UUID, body: InterviewDraft, retry: Retry | None
+) -> Document[Interview]:
+    """Write an interview down."""
+    return await interviews.create_interview(caller, application_id, body, retry=retry)
+
+
+@app.route("api/applications/{application_id:guid}/interviews/{interview_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_interview(caller: AnyCaller, application_id: UUID, interview_id: UUID) -> Document[Interview]:
+    """Read an interview."""
+    return await interviews.get_interview(caller, application_id, interview_id)
+
+
+@app.route("api/applications/{application_id:guid}/interviews/{interview_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"))
+async def update_interview(
+    caller: AnyCaller, application_id: UUID, interview_id: UUID, body: InterviewChanges, versions: Versions
+) -> Document[Interview]:
+    """Change an interview; what is left out stays."""
+    return await interviews.update_interview(caller, application_id, interview_id, body, versions=versions)
+
+
+@app.route("api/applications/{application_id:guid}/interviews/{interview_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def delete_interview(caller: AnyCaller, application_id: UUID, interview_id: UUID, versions: Versions) -> None:
+    """Put an interview into the trash."""
+    return await interviews.delete_interview(caller, application_id, interview_id, versions=versions)
+
+
+@app.route("api/tasks", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_tasks(caller: AnyCaller, query: TaskQuery) -> Page[Task]:
+    """List all tasks, of applications and of one's own."""
+    return await tasks.list_tasks(caller, query)
+
+
+@app.route("api/tasks", methods=["POST"])
+@endpoint(scope("applications:write"), status=201, location="/api/tasks/{id}")
+async def create_task(caller: AnyCaller, body: TaskDraft, retry: Retry | None) -> Document[Task]:
+    """Write a task down that belongs to no application."""
+    return await tasks.create_task(caller, body, retry=retry)
+
+
+@app.route("api/tasks/{task_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_task(caller: AnyCaller, task_id: UUID) -> Document[Task]:
+    """Read a task, whatever it belongs to."""
+    return await tasks.get_task(caller, task_id)
+
+
+@app.route("api/tasks/{task_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"))
+async def update_task(caller: AnyCaller, task_id: UUID, body: TaskChanges, versions: Versions) -> Document[Task]:
+    """Change a task; what is left out stays."""
+    return await tasks.update_task(caller, task_id, body, versions=versions)
+
+
+@app.route("api/tasks/{task_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def delete_task(caller: AnyCaller, task_id: UUID, versions: Versions) -> None:
+    """Put a task into the trash."""
+    return await tasks.delete_task(caller, task_id, versions=versions)
+
+
+@app.route("api/applications/{application_id:guid}/tasks", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_application_tasks(caller: AnyCaller, application_id: UUID, query: TaskQuery) -> Page[Task]:
+    """List an application's tasks."""
+    return await tasks.list_tasks(caller, query, application_id=application_id)
+
+
+@app.route("api/applications/{application_id:guid}/tasks", methods=["POST"])
+@endpoint(scope("applications:write"), status=201, location="/api/applications/{application_id}/tasks/{id}")
+async def create_application_task(
+    caller: AnyCaller, application_id: UUID, body: TaskDraft, retry: Retry | None
+) -> Document[Task]:
+    """Write a task down that belongs to an application."""
+    return await tasks.create_task(caller, body, retry=retry, application_id=application_id)
+
+
+@app.route("api/applications/{application_id:guid}/tasks/{task_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_application_task(caller: AnyCaller, application_id: UUID, task_id: UUID) -> Document[Task]:
+    """Read an application's task."""
+    return await tasks.get_task(caller, task_id, application_id=application_id)
+
+
+@app.route("api/applications/{application_id:guid}/tasks/{task_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"))
+async def update_application_task(
+    caller: AnyCaller, application_id: UUID, task_id: UUID, body: TaskChanges, versions: Versions
+) -> Document[Task]:
+    """Change an application's task; what is left out stays."""
+    return await tasks.update_task(caller, task_id, body, versions=versions, application_id=application_id)
+
+
+@app.route("api/applications/{application_id:guid}/tasks/{task_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def delete_application_task(caller: AnyCaller, application_id: UUID, task_id: UUID, versions: Versions) -> None:
+    """Put an application's task into the trash."""
+    return await tasks.delete_task(caller, task_id, versions=versions, application_id=application_id)
+
+
 # ---------------------------------------------------------------- Calendar
+
+
+@app.route("api/calendar/feed", methods=["GET"])
+@endpoint(member)
+async def get_calendar_feed(caller: Caller) -> Document[Feed]:
+    """Tell whether there is a calendar feed, and when it was last read."""
+    return await calendar.get_feed(caller)
+
+
+@app.route("api/calendar/feed", methods=["POST"])
+@endpoint(member, status=201)
+async def create_calendar_feed(caller: Caller, call: Call) -> NewFeed:
+    """Make the secret address of a calendar feed; no other answer shows it.
+
+    An earlier address stops working. There is no `Idempotency-Key` here, since a kept answer would hold the secret.
+    """
+    return await calendar.create_feed(caller, device=call.device)
+
+
+@app.route("api/calendar/feed", methods=["DELETE"])
+@endpoint(member, raises=(NotFound,))
+async def revoke_calendar_feed(caller: Caller, call: Call) -> None:
+    """End the address of the calendar feed."""
+    return await calendar.revoke_feed(caller, device=call.device)
+
+
+@app.route("api/calendar/{token}.ics", methods=["GET"])
+@endpoint(anyone, raises=(DatabaseUnavailable,))
+async def read_calendar(token: str) -> Calendar:
+    """Read the calendar at a secret address.
+
+    It holds interviews, tasks that are not done, and follow-ups.
+    """
+    return Calendar(await calendar.read_feed(token), headers=calendar.INLINE)
 
 
 # ---------------------------------------------------------------- Search, tags and duplicates
@@ -816,6 +977,12 @@ async def purge_expired_sessions(timer: func.TimerRequest) -> None:
 async def deliver_mail(timer: func.TimerRequest) -> None:
     """Send the mail that is due: what was not sent at once, and what failed and is to be tried again."""
     await mail.deliver()
+
+
+@app.timer_trigger("timer", schedule="0 */15 * * * *")  # asks the database only where something may be due
+async def send_reminders(timer: func.TimerRequest) -> None:
+    """Remind people of tasks, interviews and follow-ups, each once."""
+    await reminders.send()
 
 
 # ---------------------------------------------------------------- Everything else

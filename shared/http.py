@@ -169,6 +169,12 @@ class Zip(Raw):
     media_type = "application/zip"
 
 
+class Calendar(Raw):
+    """A calendar for one reader, who is spared what they have already."""
+
+    media_type = "text/calendar"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One way an endpoint may succeed: the kind of what its handler returns, and the model of its JSON."""
@@ -452,6 +458,12 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
                 cookies += cookies_of(result.signed_in)
         case BaseModel():
             body = result.model_dump_json().encode()
+        case Calendar():
+            body, media_type = result.body, result.media_type
+            tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+            headers |= {"ETag": tag, "Cache-Control": "private, no-cache", **result.headers}
+            if _matches(call.header("if-none-match"), tag):
+                return func.HttpResponse(status_code=304, headers=headers)
         case Raw():
             body, media_type = result.body, result.media_type
             headers |= result.headers

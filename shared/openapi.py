@@ -17,7 +17,7 @@ from shared.access import FRESH_SECONDS
 from shared.documents import Document, Page
 from shared.errors import Problem
 from shared.fields import Accepted, PlainText, Svg, WebPage
-from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Zip, needs_body
+from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Calendar, Endpoint, Html, Json, Zip, needs_body
 from shared.identities import Arrival, Departure, LinkBegun
 from shared.routes import App, Route
 from shared.security import personal_access_tokens
@@ -92,6 +92,7 @@ OTHER_MEDIA: dict[Any, tuple[str, str]] = {
     Json: (Json.media_type, "object"),
     Html: (Html.media_type, "string"),
     Zip: (Zip.media_type, "string"),
+    Calendar: (Calendar.media_type, "string"),
     PlainText: ("text/plain", "string"),
     WebPage: (Html.media_type, "string"),
     Svg: (Svg.media_type, "string"),
@@ -290,7 +291,7 @@ def _header_parameters(endpoint: Endpoint, method: str) -> list[Schema]:
         )
     if "versions" in endpoint.takes:
         headers["If-Match"] = ("The `ETag` of what you read: refused with 412 if it has moved on.", {})
-    if method == "GET" and _is_versioned(endpoint):
+    if method == "GET" and _is_tagged(endpoint):
         headers["If-None-Match"] = ("The `ETag` of what you have: 304 if it is still that.", {})
     return [
         {
@@ -309,7 +310,7 @@ def _success(endpoint: Endpoint, method: str, refs: Mapping[tuple[type[BaseModel
     for answer in endpoint.answers:
         by_status.setdefault(answer.status, []).append(answer)
     responses = {str(status): _response(endpoint, answers, refs) for status, answers in by_status.items()}
-    if method == "GET" and _is_versioned(endpoint):
+    if method == "GET" and _is_tagged(endpoint):
         unchanged = {"X-Request-Id": "Names this request in logs.", "ETag": "The version you have."}
         responses["304"] = {"description": "It is still what you have.", "headers": _headers(unchanged)}
     return responses
@@ -320,6 +321,8 @@ def _response(endpoint: Endpoint, answers: list[Answer], refs: Mapping[tuple[typ
     headers = {"X-Request-Id": "Names this request in logs."}
     if _is_versioned(endpoint):
         headers["ETag"] = "The version, for `If-Match` and `If-None-Match`."
+    elif _is_tagged(endpoint):
+        headers["ETag"] = "For `If-None-Match`."
     if endpoint.location:
         headers["Location"] = "Where what was made is."
     if kinds & {Departure, Arrival}:
@@ -391,3 +394,7 @@ def _is_versioned(endpoint: Endpoint) -> bool:
         answer.kind is Document and answer.model is not None and "version" in answer.model.model_fields
         for answer in endpoint.answers
     )
+
+
+def _is_tagged(endpoint: Endpoint) -> bool:
+    return _is_versioned(endpoint) or any(answer.kind is Calendar for answer in endpoint.answers)

@@ -257,6 +257,11 @@ class Settings(BaseModel):
         description="Where people use the app: the front end's address. Links in mail begin with it, and with nothing "
         "that a request says of itself. https, but on this machine.",
     )
+    api_url: BaseUrl | None = Field(
+        None,
+        description="This API's public address, which calendar feeds are read at. Unless set, OAUTH_CALLBACK_BASE_URL, "
+        "or else APP_URL.",
+    )
     mail_sender: Literal["file", "smtp", "acs"] = Field(
         "file",
         description="How mail leaves: `file` (into MAIL_DIRECTORY, and no further; refused on Azure), `smtp`, or `acs` "
@@ -306,6 +311,11 @@ class Settings(BaseModel):
         ):
             raise ValueError("must be an https address such as https://api.pwnedpasswords.com/range/")
         return url
+
+    @property
+    def own_url(self) -> str:
+        """This API's address, as programs outside reach it."""
+        return self.api_url or self.oauth_callback_base_url or self.app_url
 
     @field_validator("app_url", "acs_endpoint")
     @classmethod

@@ -27,6 +27,7 @@ class User(Response):
 class Profile(User):
     """The caller's own account, as it can be changed."""
 
+    reminders: bool
     version: int
 
 
@@ -38,3 +39,4 @@ class ProfileChanges(Changes):
     company: Name | None = None
     picture_url: WebAddress | None = None
     time_zone: TimeZone = "UTC"
+    reminders: bool = True

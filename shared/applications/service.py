@@ -6,7 +6,7 @@ from uuid import UUID
 
 from psycopg.errors import CheckViolation
 
-from shared import db, documents
+from shared import db, documents, due
 from shared.applications import queries
 from shared.applications.models import (
     MOVED,
@@ -67,7 +67,9 @@ async def update_application(
         changes = changes.model_copy()
         changes.model_fields_set.difference_update(MOVED)
     with _constraints_explained():
-        return await documents.update(door, queries.UPDATE_APPLICATION, application_id, changes, versions=versions)
+        changed = await documents.update(door, queries.UPDATE_APPLICATION, application_id, changes, versions=versions)
+    due.note(changes.follow_up_at)
+    return changed
 
 
 async def move_application(

@@ -10,14 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from string import Formatter
-from typing import Any
+from typing import Any, cast
 
 from shared import settings
 from shared.mail.models import Fact, Letter, Link, Rendered, Template
 
 PURPOSE = "mail"
 LONGEST_VALUE = 120
-"""Characters of a fact that are shown: a device may call itself anything."""
+"""Characters of a fact, or of a line of one, that are shown: a device may call itself anything."""
+
+MOST_LINES = 11
+"""Lines of a fact that is a list: ten, and one that says how many more there are."""
 
 ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f<>@]+@[^\s\x00-\x1f\x7f<>@,;:]+")
 """One address, and nothing that could be read as another one or as a header."""
@@ -234,6 +237,16 @@ TEMPLATES: Mapping[str, Template] = {
         ("The deletion of your Jobtrail account was taken back. Everything is as it was.", _NOT_YOU),
         FORGOT_PASSWORD,
     ),
+    "reminders": Template(
+        "What is due",
+        (
+            "This is due, or about to be:",
+            "You can turn these reminders off in your profile.",
+        ),
+        SIGN_IN,
+        lines="things",
+        life=12 * HOUR,
+    ),
     "account_deleted": Template(
         "Your account was deleted",
         ("Your Jobtrail account and everything in it are gone. Thank you for having been with us, and good luck.",),
@@ -249,6 +262,7 @@ FACTS: Mapping[str, type] = {
     "name": str,
     "provider": str,
     "scopes": str,
+    "things": list,
     "when": datetime,
 }
 """What the facts are. A moment carries its time zone, and is shown in UTC."""
@@ -257,7 +271,9 @@ FACTS: Mapping[str, type] = {
 def needs(template: Template) -> frozenset[str]:
     """The names of the facts a template needs."""
     named = {name for text in template.paragraphs for _, name, _, _ in Formatter().parse(text) if name}
-    return frozenset(named | {"token"} if template.has_token else named)
+    return frozenset(
+        named | ({"token"} if template.has_token else set()) | ({template.lines} if template.lines else set())
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +345,7 @@ def render(letter: Letter) -> Rendered:
         bound_to = _owner(letter.template, letter.recipient)
         kept |= json.loads(sealing.open_sealed(PURPOSE, letter.sealed, bound_to=bound_to))
     facts = _read(kept, needs(template))
-    shown = {name: _shown(value) for name, value in facts.items()}
+    shown = {name: _shown(value) for name, value in facts.items() if name != template.lines}
     paragraphs = [paragraph.format_map(shown) for paragraph in template.paragraphs]
     in_html = [f"<p>{html.escape(paragraph)}</p>" for paragraph in paragraphs]
     if template.link:
@@ -339,6 +355,10 @@ def render(letter: Letter) -> Rendered:
         label = template.link.label
         paragraphs.insert(1, f"{label}:\n{url}")
         in_html.insert(1, BUTTON.format(url=html.escape(url), label=html.escape(label)))
+    if template.lines:
+        lines = [_shown(line) for line in cast("list[str]", facts[template.lines])]
+        paragraphs[1:1] = lines
+        in_html[1:1] = [f"<p>{html.escape(line)}</p>" for line in lines]
     return Rendered(
         id=letter.id,
         recipient=letter.recipient,
@@ -381,6 +401,8 @@ def _check(name: str, value: object) -> None:
         raise TypeError(f"{name} must be {kind.__name__}, not {type(value).__name__}")
     if isinstance(value, datetime) and value.tzinfo is None:
         raise ValueError(f"{name} must say its time zone")
+    if isinstance(value, list) and not (0 < len(value) <= MOST_LINES and all(isinstance(line, str) for line in value)):
+        raise ValueError(f"{name} must be 1 to {MOST_LINES} texts")
     if name == "token" and not re.fullmatch(r"[A-Za-z0-9_.~-]+", str(value)):
         raise ValueError("a token must be of characters that stand for themselves in a URL")
 

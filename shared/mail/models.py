@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-Fact = str | int | datetime
+Fact = str | int | datetime | list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,9 @@ class Template:
     paragraphs: tuple[str, ...]
     link: Link | None = None
     has_token: bool = False
+    lines: str | None = None
+    """A fact that is a list of texts: they stand after the first paragraph, each a line of its own."""
+
     life: timedelta = timedelta(days=7)
     """How long after its posting there is a point in sending it."""
 

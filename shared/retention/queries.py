@@ -53,6 +53,8 @@ PURGES: dict[str, bytes] = {
         "personal_access_tokens", "id", "least(expires_at, revoked_at) <= now() - interval '30 days'"
     ),
     "shares": _bite("shares", "id", "expires_at <= now()"),
+    # What was due two days ago reminds nobody any more, so that it did need not be known.
+    "reminders_sent": _bite("reminders_sent", "ctid", "due_at <= now() - interval '7 days'"),
     "audit_events": statement("SELECT audit_forget_expired(%(audit_days)s, %(batch)s)"),
     "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
 }

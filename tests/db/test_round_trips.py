@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from shared.routes import Route
+from shared.security import feed_tokens
 from tests.conftest import PASSWORD, Client, Person
 from tests.db import walk
 from tests.db.wire import Wire, wire_to
@@ -87,6 +88,26 @@ BUDGETS = {
     "get_time_in_stage": 1,
     "list_quiet_applications": 1,
     "draw_sankey": 1,
+    "list_interviews": 1,
+    "list_application_interviews": 1,
+    "create_interview": 1,
+    "get_interview": 1,
+    "update_interview": 1,
+    "delete_interview": 1,
+    "list_tasks": 1,
+    "create_task": 1,
+    "get_task": 1,
+    "update_task": 1,
+    "delete_task": 1,
+    "list_application_tasks": 1,
+    "create_application_task": 1,
+    "get_application_task": 1,
+    "update_application_task": 1,
+    "delete_application_task": 1,
+    "get_calendar_feed": 1,
+    "create_calendar_feed": 1,
+    "revoke_calendar_feed": 1,
+    "read_calendar": 1,
     "list_quotas": 1,
     "get_quota": 1,
     "consume_quota": 1,
@@ -304,6 +325,13 @@ def test_what_no_route_takes_costs_nothing(meter: Meter, somebody: Person) -> No
     assert meter.cost(somebody.get, "/api/nothing", status=404) == 0
     assert meter.cost(somebody.get, "/", status=404) == 0
     assert meter.cost(somebody, "PUT", "/api/profile", {}, status=405) == 0
+
+
+def test_an_address_that_no_feed_can_have_costs_nothing_and_one_that_none_has_costs_one(meter: Meter) -> None:
+    stranger = Client(meter.url)
+    assert meter.cost(stranger.get, "/api/calendar/jtf_made-up.ics", status=404) == 0
+    assert meter.cost(stranger.get, f"/api/calendar/{feed_tokens.issue()}.ics", status=404) == 1
+    stranger.close()
 
 
 def test_readiness_is_asked_once_and_then_remembered(wire: Wire, start_app: Callable[..., str]) -> None:

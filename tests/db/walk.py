@@ -46,6 +46,12 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "move_application": lambda _: {"status": "interview", "round": 2},
     "capture_application": lambda _: {"url": site.site().says(site.page(site.POSTING))},
     "create_share": lambda _: {"name": "For my coach", "all": True},
+    "create_interview": lambda _: {"kind": "video", "starts_at": "2030-01-07T09:00:00Z"},
+    "update_interview": lambda _: {"outcome": "passed"},
+    "create_task": lambda _: {"title": "Call them", "due_at": "2030-01-07T09:00:00Z"},
+    "update_task": lambda _: {"done": True},
+    "create_application_task": lambda _: {"title": "Call them"},
+    "update_application_task": lambda _: {"done": True},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
@@ -63,6 +69,7 @@ PREPARATIONS: dict[str, Callable[[Person], object]] = {
     "disable_totp": authenticator.enable,
     "replace_recovery_codes": authenticator.enable,
     "restore_account": lambda person: person.delete("/api/account"),
+    "revoke_calendar_feed": lambda person: person.post("/api/calendar/feed"),
 }
 
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.
@@ -72,8 +79,14 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
     "share_id": lambda person: made(person, "/api/shares", "create_share")["id"],
+    "task_id": lambda person: made(person, "/api/tasks", "create_task")["id"],
     "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
     "user_id": lambda person: granted(person),
+}
+
+# What of a person's a path names that is no id: a secret, by which anybody may come.
+SECRETS: dict[str, Callable[[Person], str]] = {
+    "read_calendar": lambda person: feed_token(person),
 }
 
 # What has to have happened, and the query by which the call then goes on.
@@ -87,6 +100,8 @@ QUERIES: dict[str, Callable[[Person], str]] = {
 SECRETS: dict[str, Callable[[Person], str]] = {
     "open_share": lambda person: made(person, "/api/shares", "create_share")["token"],
 }
+WITHIN = {"interview_id": "create_interview", "task_id": "create_application_task"}
+"""By which route a thing is made where the path names it within an application."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +128,9 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
     if route.name in SECRETS:
         path = path.replace("{token}", SECRETS[route.name](owner))
     for name in things_named_by(route):
-        path = path.replace(f"{{{name}}}", names(name) if names else THINGS[name](owner))
+        path = path.replace(f"{{{name}}}", names(name) if names else thing(route, name, owner, path))
+    if route.name in SECRETS:
+        path = path.replace("{token}", SECRETS[route.name](owner))
     assert "{" not in path, f"{route.name}: walk.py has nothing to put into {path}"
     assert (route.endpoint.body is None) == (route.name not in BODIES), f"{route.name}: walk.py lacks a body for it"
     if not names and route.name in QUERIES:
@@ -124,6 +141,20 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
 def things_named_by(route: Route) -> list[str]:
     """The names in the route's path that stand for somebody's own things: ids, as against words such as a metric."""
     return [name for name, kind in route.endpoint.path.items() if kind is UUID]
+
+
+def thing(route: Route, name: str, owner: Person, path: str) -> str:
+    """A thing of the owner's, within the application that the path names before it, if it names one."""
+    place = path.partition(f"/{{{name}}}")[0]
+    if name in WITHIN and place.startswith("/api/applications/"):
+        return str(made(owner, place, WITHIN[name])["id"])
+    return THINGS[name](owner)
+
+
+def feed_token(person: Person) -> str:
+    answer = person.post("/api/calendar/feed")
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["url"]).rpartition("/")[2].removesuffix(".ics")
 
 
 def made(person: Person, path: str, route: str) -> Any:
@@ -215,6 +246,9 @@ def furnish_tracker(person: Person, sql: psycopg.Connection[Any]) -> None:
         """INSERT INTO interviews (user_id, application_id, kind, starts_at, time_zone)
            VALUES (%(user_id)s, %(application_id)s, 'video', now(), 'UTC')""",
         "INSERT INTO tasks (user_id, title) VALUES (%(user_id)s, 'Call them')",
+        "INSERT INTO reminders_sent (user_id, thing_id, due_at) VALUES (%(user_id)s, uuid7(), now())",
+        """INSERT INTO calendar_feeds (user_id, digest)
+           VALUES (%(user_id)s, sha256(uuid_send(uuid7()))) ON CONFLICT DO NOTHING""",
         """WITH f AS (INSERT INTO files (user_id, series_id, kind, name)
                       VALUES (%(user_id)s, uuid7(), 'resume', 'cv.pdf') RETURNING id)
            INSERT INTO application_files (user_id, application_id, file_id)

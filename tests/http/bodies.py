@@ -36,7 +36,13 @@ class Endpoint:
     @property
     def _place(self) -> str:
         return self.path.format(
-            application_id=ANY_ID, user_id=ANY_ID, passkey_id=ANY_ID, metric="exports", provider="google"
+            application_id=ANY_ID,
+            interview_id=ANY_ID,
+            task_id=ANY_ID,
+            user_id=ANY_ID,
+            passkey_id=ANY_ID,
+            metric="exports",
+            provider="google",
         )
 
     def send(self, client: Client, content: bytes, media_type: str = "application/json") -> httpx.Response:
@@ -74,6 +80,16 @@ ENDPOINTS = [
     Endpoint("POST", "/api/applications/{application_id}/move", {"status": "applied"}),
     Endpoint("POST", "/api/applications/from-url", {"url": "https://127.0.0.1:1/"}),
     Endpoint("POST", "/api/shares", {"name": "For my coach", "all": True}),
+    Endpoint(
+        "POST",
+        "/api/applications/{application_id}/interviews",
+        {"kind": "video", "starts_at": "2030-01-07T09:00:00Z"},
+    ),
+    Endpoint("PATCH", "/api/applications/{application_id}/interviews/{interview_id}", None),
+    Endpoint("POST", "/api/tasks", {"title": "Call them"}),
+    Endpoint("PATCH", "/api/tasks/{task_id}", None),
+    Endpoint("POST", "/api/applications/{application_id}/tasks", {"title": "Call them"}),
+    Endpoint("PATCH", "/api/applications/{application_id}/tasks/{task_id}", None),
     Endpoint("POST", "/api/quotas/{metric}/consume", None),
     Endpoint("POST", "/api/quotas/{metric}/reserve", {"key": "k"}),
     Endpoint("PATCH", "/api/admin/users/{user_id}", None),

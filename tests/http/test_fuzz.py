@@ -95,11 +95,18 @@ class Caller:
             "reservation_id": self._reserve,
             "session_id": self._sign_in_elsewhere,
             "user_id": self._grant,
+            "task_id": lambda: walk.THINGS["task_id"](self._person),
             "token_id": self._make_token,
             "share_id": lambda: walk.THINGS["share_id"](self._someone_without_shares()),
             "token": lambda: walk.SECRETS["open_share"](self._someone_without_shares()),
+            "token": lambda: walk.SECRETS[self._operation_id](self._person),
         }
-        case.path_parameters.update({name: things[name]() for name in case.path_parameters})
+        for name in sorted(case.path_parameters):  # the application comes before what is within it
+            if name in walk.WITHIN and "application_id" in case.path_parameters:
+                place = f"/api/applications/{case.path_parameters['application_id']}/{name.removesuffix('_id')}s"
+                case.path_parameters[name] = walk.made(self._person, place, walk.WITHIN[name])["id"]
+            else:
+                case.path_parameters[name] = things[name]()
         if self._operation_id in walk.QUERIES:
             query = walk.QUERIES[self._operation_id](self._person)
             case.query.update(parse_qsl(query.removeprefix("?")))

@@ -31,6 +31,7 @@ SAMPLES: dict[str, Any] = {
     "name": "Ada's key",
     "provider": "GitHub",
     "scopes": "applications:read, quotas:consume",
+    "things": ["20 November 2026, 09:00: Call them", "And 3 more."],
     "when": NOW,
 }
 
@@ -88,7 +89,8 @@ def test_every_message_says_the_same_in_text_and_in_html_and_loads_nothing(templ
         if "https://" not in paragraph:
             assert " ".join(paragraph.split()) in in_html
     for name in needs(TEMPLATES[template]) - {"token", "when", "due"}:
-        assert str(SAMPLES[name]) in message.text
+        said = SAMPLES[name] if isinstance(SAMPLES[name], list) else [str(SAMPLES[name])]
+        assert all(text in message.text for text in said)
     link = TEMPLATES[template].link
     assert set(page.links) == (
         {f"{APP_URL}{link.path}" + TEMPLATES[template].has_token * f"#token={TOKEN}"} if link else set()
@@ -137,6 +139,20 @@ def test_a_fact_is_one_line_and_not_a_long_one() -> None:
     assert "“phone Your account is locked: call [31mxxx" in text
     assert "x…”" in text
     assert "x" * 120 not in text
+
+
+def test_a_list_is_lines_of_its_own_of_which_none_is_long() -> None:
+    lines = ["Call\r\n\r\nthem", "<b>x</b>" + "x" * 500]
+    message = rendered(Message("reminders", later=("things",)), things=lines)
+    assert "\n\nCall them\n\n<b>x</b>xxx" in message.text
+    assert "x" * 120 not in message.text
+    assert "b" not in Links(message.html).tags
+
+
+@pytest.mark.parametrize("things", [[], ["x"] * 12, [7], "x", None])
+def test_a_list_that_is_none_is_no_message(things: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        rendered(Message("reminders", later=("things",)), things=things)
 
 
 INJECTIONS = pytest.mark.parametrize(

@@ -68,6 +68,14 @@ TABLES = [
         "SELECT ctid FROM mail_outbox WHERE user_id = %(owner)s AND recipient = 'ada@example.com'",
     ),
     Table(
+        "reminders_sent",
+        """
+        INSERT INTO reminders_sent (user_id, thing_id, due_at)
+        SELECT %(owner)s, gen_random_uuid(), now() - interval '7 days' - %(over)s FROM generate_series(1, %(rows)s)
+        """,
+        "SELECT ctid FROM reminders_sent WHERE user_id = %(owner)s",
+    ),
+    Table(
         "challenges",
         """
         INSERT INTO challenges (digest, kind, user_id, expires_at)

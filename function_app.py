@@ -503,13 +503,13 @@ async def delete_application(caller: AnyCaller, application_id: UUID, versions: 
 @app.route("api/applications/{application_id:guid}/move", methods=["POST"])
 @endpoint(scope("applications:write"))
 async def move_application(
-    caller: AnyCaller, application_id: UUID, body: Move, versions: Versions
+    caller: AnyCaller, application_id: UUID, body: Move, versions: Versions, retry: Retry | None
 ) -> Document[Application]:
     """Move an application through the pipeline, now or as of earlier.
 
     What is already there, in the same round and for the same reason, stays as it is.
     """
-    return await applications.move_application(caller, application_id, body, versions=versions)
+    return await applications.move_application(caller, application_id, body, versions=versions, retry=retry)
 
 
 # ---------------------------------------------------------------- Pipeline and timeline

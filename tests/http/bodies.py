@@ -36,7 +36,13 @@ class Endpoint:
     @property
     def _place(self) -> str:
         return self.path.format(
-            application_id=ANY_ID, user_id=ANY_ID, passkey_id=ANY_ID, metric="exports", provider="google"
+            application_id=ANY_ID,
+            event_id=ANY_ID,
+            stage_id=ANY_ID,
+            user_id=ANY_ID,
+            passkey_id=ANY_ID,
+            metric="exports",
+            provider="google",
         )
 
     def send(self, client: Client, content: bytes, media_type: str = "application/json") -> httpx.Response:
@@ -72,6 +78,11 @@ ENDPOINTS = [
     Endpoint("POST", "/api/applications", {"company": "Contoso", "position": "Engineer"}),
     Endpoint("PATCH", "/api/applications/{application_id}", None),
     Endpoint("POST", "/api/applications/{application_id}/move", {"status": "applied"}),
+    Endpoint("POST", "/api/stages", {"name": "Panel", "category": "in_process"}),
+    Endpoint("PATCH", "/api/stages/{stage_id}", None),
+    Endpoint("POST", "/api/applications/{application_id}/events", {"kind": "call"}),
+    Endpoint("PATCH", "/api/applications/{application_id}/events/{event_id}", None),
+    Endpoint("PUT", "/api/applications/{application_id}/position", None),
     Endpoint("POST", "/api/quotas/{metric}/consume", None),
     Endpoint("POST", "/api/quotas/{metric}/reserve", {"key": "k"}),
     Endpoint("PATCH", "/api/admin/users/{user_id}", None),

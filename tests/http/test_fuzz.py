@@ -86,6 +86,8 @@ class Caller:
         things = {
             "application_id": lambda: self._person.create_application()["id"],
             "metric": lambda: "resume_uploads",
+            "event_id": lambda: walk.THINGS["event_id"](self._person),
+            "stage_id": self._find_stage,
             "passkey_id": lambda: ceremonies.new_passkey(self._someone_with_room())[1]["id"],
             "provider": lambda: walk.PROVIDER,
             "reservation_id": self._reserve,
@@ -125,6 +127,9 @@ class Caller:
         if len(passkeys) > 20:
             self._person = self._new_person()
         return self._person
+
+    def _find_stage(self) -> str:
+        return str(self._person.get("/api/stages").json()["items"][2]["id"])
 
     def _reserve(self) -> str:
         metric = "/api/quotas/job_searches/reserve"

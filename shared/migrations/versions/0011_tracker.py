@@ -507,6 +507,12 @@ BEGIN
     IF happened > now() + interval '5 minutes' THEN
         PERFORM invalid('occurred_at', 'future', 'must not be in the future');
     END IF;
+    -- Who writes down today what they saved, and that they applied last week, had saved it by then.
+    UPDATE application_events e SET
+        occurred_at = happened - interval '1 microsecond', version = e.version + 1, updated_at = now()
+    FROM stages b
+    WHERE e.application_id = a.id AND e.kind = 'created' AND e.occurred_at >= happened
+      AND b.id = e.stage_id AND b.category = 'saved';
     -- A move made now is the latest, also after one that a clock ahead of ours has dated.
     INSERT INTO application_events
         (user_id, application_id, kind, occurred_at, stage_id, round, round_name, reason, note)

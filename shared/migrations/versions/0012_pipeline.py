@@ -81,7 +81,7 @@ BEGIN
     ), ordered AS (
         SELECT id, row_number() OVER (ORDER BY retired, place, id) AS position FROM placed
     )
-    UPDATE stages SET position = ordered.position, updated_at = now(), version = version + (id <> the_stage)::int
+    UPDATE stages SET position = ordered.position, updated_at = now(), version = version + (stages.id <> the_stage)::int
     FROM ordered WHERE stages.id = ordered.id AND stages.position <> ordered.position;
     PERFORM settle_furthest(the_user);
 END $$;

@@ -202,10 +202,6 @@ def test_any_history_gives_the_state_that_the_rules_give(
         elif what == "day":
             model.own_day = at.date().isoformat() if minutes % 2 else None
             assert writer.patch(path, {"applied_on": model.own_day}).status_code == 200
-            # Null lets it follow again, from the next step on.
-            made = writer.post(f"{path}/move", {"status": status, "note": "again"}).json()
-            assert made["category"] == Step(NOW, status).category
-            model.steps.append(max(steps(), key=lambda step: step.at))
         model.settle()
         document = read(writer, application)
         assert shown(document, stages) == model.state, (what, minutes, status)

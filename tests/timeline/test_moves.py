@@ -55,8 +55,7 @@ def test_the_day_of_applying_follows_the_timeline_until_its_owner_sets_it(person
     path = f"/api/applications/{application['id']}"
     assert person.patch(path, {"applied_on": "2026-04-30"}).json()["applied_on"] == "2026-04-30"
     assert move(person, application, status="applied", occurred_at="2026-04-01T00:00:00Z")["applied_on"] == "2026-04-30"
-    person.patch(path, {"applied_on": None})
-    assert move(person, application, status="offer")["applied_on"] == "2026-04-01", "null lets it follow again"
+    assert person.patch(path, {"applied_on": None}).json()["applied_on"] == "2026-04-01", "null lets it follow again"
 
 
 @pytest.mark.parametrize(
@@ -208,3 +207,13 @@ def test_a_status_and_words_changed_together_are_a_move_and_an_edit(person: Pers
     edited, moved = (events(person, application, f"?kind={kind}") for kind in ("edited", "moved"))
     assert [event["facts"] for event in edited] == [{"was": {"notes": "before"}}]
     assert [event["reason"] for event in moved] == ["rejected"]
+
+
+def test_what_was_saved_today_and_applied_for_last_week_is_applied_for(person: Person) -> None:
+    application = person.create_application()
+    moved = move(person, application, status="applied", occurred_at=ago(days=7))
+    assert (moved["status"], moved["stage_since"][:19]) == ("applied", ago(days=7)[:19])
+    assert moved["applied_on"] == ago(days=7)[:10]
+    applied, saved = events(person, application)
+    assert applied["from_stage_id"] == saved["stage_id"] == application["stage_id"]
+    assert [revision["occurred_at"] for revision in saved["revisions"]] == [application["stage_since"]]

@@ -343,6 +343,14 @@ BEGIN
 END $$;
 CREATE TRIGGER applications_noted AFTER INSERT ON applications FOR EACH ROW EXECUTE FUNCTION note_beginning();
 
+-- The day, where the user is, on which the timeline first left what was only saved: by applying, or by being further.
+CREATE FUNCTION applied_day(the_application uuid, the_user uuid) RETURNS date LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN day_of((SELECT min(e.occurred_at) FROM application_events e JOIN stages s ON s.id = e.stage_id
+                   WHERE e.application_id = the_application AND s.category NOT IN ('saved', 'closed')
+                     AND (e.kind = 'moved' OR s.category = 'applied')), the_user);
+END $$;
+
 -- The stage and what follows from it change through the timeline's trigger only. Everything else that somebody
 -- overwrites is kept in an event of kind 'edited'.
 CREATE FUNCTION change_application() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -367,6 +375,7 @@ BEGIN
     END IF;
     IF NEW.applied_on IS DISTINCT FROM OLD.applied_on THEN
         NEW.applied_on_is_own := NEW.applied_on IS NOT NULL;
+        NEW.applied_on := coalesce(NEW.applied_on, applied_day(NEW.id, NEW.user_id));
     END IF;
     SELECT jsonb_object_agg(key, before.value) INTO was
     FROM jsonb_each(to_jsonb(OLD)) before JOIN jsonb_each(to_jsonb(NEW)) after USING (key)
@@ -398,7 +407,6 @@ DECLARE
     a applications;
     latest record;
     furthest record;
-    first_left timestamptz;
     acted timestamptz;
     has_moved boolean;
 BEGIN
@@ -417,10 +425,6 @@ BEGIN
     FROM application_events e JOIN stages s ON s.id = e.stage_id
     WHERE e.application_id = the_application AND s.category <> 'closed'
     ORDER BY progress_of(s.category) DESC, e.round DESC NULLS LAST, s.position DESC, e.occurred_at, e.id LIMIT 1;
-    SELECT min(e.occurred_at) FILTER (WHERE s.category NOT IN ('saved', 'closed')
-                                        AND (e.kind = 'moved' OR s.category = 'applied'))
-    INTO first_left
-    FROM application_events e JOIN stages s ON s.id = e.stage_id WHERE e.application_id = the_application;
     SELECT max(e.occurred_at) INTO acted
     FROM application_events e WHERE e.application_id = the_application AND e.kind <> 'edited';
     has_moved := (latest.stage_id, latest.occurred_at, latest.round)
@@ -432,7 +436,7 @@ BEGIN
         furthest_stage_id = furthest.stage_id, furthest_round = furthest.round,
         furthest_category = coalesce(furthest.category, CASE
             WHEN status_of(latest.status, latest.reason) = 'closed' THEN 'saved' ELSE 'applied' END),
-        applied_on = CASE WHEN applied_on_is_own THEN applied_on ELSE day_of(first_left, user_id) END,
+        applied_on = CASE WHEN applied_on_is_own THEN applied_on ELSE applied_day(id, user_id) END,
         follow_up_at = CASE WHEN has_moved THEN follow_up_for(latest.category, latest.occurred_at, user_id)
                             ELSE follow_up_at END,
         board_rank = CASE WHEN latest.stage_id <> stage_id THEN top_of(user_id, latest.stage_id) ELSE board_rank END,
@@ -832,7 +836,7 @@ DROP TRIGGER applications_noted ON applications;
 DROP TRIGGER applications_change ON applications;
 DROP TABLE event_revisions, application_events;
 DROP FUNCTION begin_application(), note_beginning(), change_application(), revise_event(), timeline_changed(),
-    fold_timeline(uuid), is_restoring(), top_of(uuid, uuid), follow_up_for(text, timestamptz, uuid),
+    fold_timeline(uuid), applied_day(uuid, uuid), is_restoring(), top_of(uuid, uuid), follow_up_for(text, timestamptz, uuid),
     day_of(timestamptz, uuid);
 UPDATE applications SET status = 'rejected' WHERE status = 'closed';
 ALTER TABLE applications

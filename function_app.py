@@ -612,7 +612,7 @@ async def update_event(
 @app.route("api/applications/{application_id:guid}/events/{event_id:guid}", methods=["DELETE"])
 @endpoint(scope("applications:write"), raises=(EventIsKept, LastMove))
 async def delete_event(caller: AnyCaller, application_id: UUID, event_id: UUID, versions: Versions) -> None:
-    """Put an event into the trash; the application is where the others lead."""
+    """Put an event into the trash, and the application where others lead."""
     return await timeline.delete_event(caller, application_id, event_id, versions=versions)
 
 

@@ -234,7 +234,8 @@ def test_sixteen_who_move_cards_at_once_leave_every_card_in_one_place(person: Pe
 
 def test_the_board_goes_by_its_index(person: Person, sql: Sql) -> None:
     sql.execute(
-        "INSERT INTO applications (user_id, company, position) SELECT %s, 'C' || n, 'P' FROM generate_series(1, 3000) n",
+        "INSERT INTO applications (user_id, company, position) "
+        "SELECT %s, 'C' || n, 'P' FROM generate_series(1, 3000) n",
         [person.id],
     )
     from shared.board import queries

@@ -207,9 +207,9 @@ def test_any_history_gives_the_state_that_the_rules_give(
         assert shown(document, stages) == model.state, (what, minutes, status)
         columns = "to_jsonb(a) - '{version,updated_at}'::text[]"
         query = f"SELECT {columns} FROM applications a WHERE id = %s".encode()
-        (row,) = owner.execute(query, [application["id"]]).fetchone() or ()
+        row = owner.execute(query, [application["id"]]).fetchone()
         owner.execute("SELECT fold_timeline(%s)", [application["id"]])
-        assert owner.execute(query, [application["id"]]).fetchone() == (row,), "folding again changes nothing"
+        assert owner.execute(query, [application["id"]]).fetchone() == row, "folding again changes nothing"
 
 
 def test_the_state_changes_by_the_timeline_only(person: Person, sql: Sql) -> None:

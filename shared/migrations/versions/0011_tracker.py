@@ -836,8 +836,8 @@ DROP TRIGGER applications_noted ON applications;
 DROP TRIGGER applications_change ON applications;
 DROP TABLE event_revisions, application_events;
 DROP FUNCTION begin_application(), note_beginning(), change_application(), revise_event(), timeline_changed(),
-    fold_timeline(uuid), applied_day(uuid, uuid), is_restoring(), top_of(uuid, uuid), follow_up_for(text, timestamptz, uuid),
-    day_of(timestamptz, uuid);
+    fold_timeline(uuid), applied_day(uuid, uuid), is_restoring(), top_of(uuid, uuid),
+    follow_up_for(text, timestamptz, uuid), day_of(timestamptz, uuid);
 UPDATE applications SET status = 'rejected' WHERE status = 'closed';
 ALTER TABLE applications
     DROP COLUMN company_id, DROP COLUMN workplace, DROP COLUMN priority, DROP COLUMN deadline, DROP COLUMN tags,

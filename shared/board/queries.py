@@ -8,11 +8,13 @@ from shared.stages import Stage
 
 GET_BOARD = statement(
     """
-    SELECT {stage} AS stage,
-           (SELECT count(*) FROM applications AS a
-            WHERE a.user_id = stages.user_id AND a.stage_id = stages.id) AS cards,
-           shown.documents, shown.ranks, shown.ids
-    FROM stages, LATERAL (
+    SELECT {stage} AS stage, coalesce(counted.cards, 0), shown.documents, shown.ranks, shown.ids
+    FROM stages LEFT JOIN (
+        SELECT stage_id, count(*) AS cards FROM applications
+        WHERE user_id = current_setting('app.user_id')::uuid
+          AND (%(stage_id)s::uuid IS NULL OR stage_id = %(stage_id)s::uuid)
+        GROUP BY stage_id
+    ) AS counted ON counted.stage_id = stages.id, LATERAL (
         SELECT array_agg(document ORDER BY board_rank, id) AS documents,
                array_agg(board_rank::text ORDER BY board_rank, id) AS ranks,
                array_agg(id::text ORDER BY board_rank, id) AS ids
@@ -25,8 +27,7 @@ GET_BOARD = statement(
     ) AS shown
     WHERE stages.user_id = current_setting('app.user_id')::uuid
       AND (%(stage_id)s::uuid IS NULL OR stages.id = %(stage_id)s::uuid)
-      AND (stages.retired_at IS NULL
-           OR EXISTS (SELECT FROM applications AS a WHERE a.user_id = stages.user_id AND a.stage_id = stages.id))
+      AND (stages.retired_at IS NULL OR counted.cards > 0)
     ORDER BY stages.position, stages.id
     """,
     stage=columns(Stage, "stages", retired="stages.retired_at IS NOT NULL"),

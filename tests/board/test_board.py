@@ -244,6 +244,7 @@ def test_the_board_goes_by_its_index(person: Person, sql: Sql) -> None:
         sql.execute("ANALYZE applications")
         sql.execute("SELECT set_config('app.user_id', %s, true)", [person.id])
         sql.execute("SET LOCAL ROLE tenant")
+        sql.execute("SET LOCAL enable_seqscan = off")  # whoever has most of a small table may well read it whole
         params = {"stage_id": None, "after_id": None, "after_key": None, "limit": 51}
         with psycopg.ClientCursor(sql) as cursor:
             plan = "\n".join(line for (line,) in cursor.execute(b"EXPLAIN " + queries.GET_BOARD, params))

@@ -10,6 +10,7 @@ from shared import (
     analytics,
     applications,
     audit,
+    board,
     calendar,
     capture,
     factors,
@@ -26,7 +27,9 @@ from shared import (
     retention,
     sessions,
     shares,
+    stages,
     tasks,
+    timeline,
     tokens,
 )
 from shared.access import anyone, fresh, member, member_or_token, role, scope
@@ -58,6 +61,7 @@ from shared.analytics import (
 )
 from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery, Move
 from shared.audit import Activity, ActivityQuery, AuditEvent, AuditQuery
+from shared.board import Board, BoardQuery, Place
 from shared.calendar import Feed, NewFeed
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
@@ -72,7 +76,25 @@ from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation
 from shared.routes import METHODS, App
 from shared.security.keys import keyring
 from shared.sessions import SecondFactorRequired, SignedIn, SignedOut
+from shared.stages import (
+    LastStageOfCategory,
+    Stage,
+    StageChanges,
+    StageDraft,
+    StageExists,
+    StageQuery,
+    TooManyStages,
+)
 from shared.tasks import Task, TaskChanges, TaskDraft, TaskQuery
+from shared.timeline import (
+    Event,
+    EventChanges,
+    EventDraft,
+    EventIsKept,
+    EventQuery,
+    LastMove,
+    TimelineFull,
+)
 
 keyring()  # settings or keys that cannot be used are refused at start, not at the first request
 app = App(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -508,7 +530,7 @@ async def get_application(caller: AnyCaller, application_id: UUID) -> Document[A
 
 
 @app.route("api/applications/{application_id:guid}", methods=["PATCH"])
-@endpoint(scope("applications:write"))
+@endpoint(scope("applications:write"), raises=(TimelineFull,))
 async def update_application(
     caller: AnyCaller, application_id: UUID, body: ApplicationChanges, versions: Versions
 ) -> Document[Application]:
@@ -524,18 +546,113 @@ async def delete_application(caller: AnyCaller, application_id: UUID, versions: 
 
 
 @app.route("api/applications/{application_id:guid}/move", methods=["POST"])
-@endpoint(scope("applications:write"))
+@endpoint(scope("applications:write"), raises=(TimelineFull,))
 async def move_application(
-    caller: AnyCaller, application_id: UUID, body: Move, versions: Versions
+    caller: AnyCaller, application_id: UUID, body: Move, versions: Versions, retry: Retry | None
 ) -> Document[Application]:
     """Move an application through the pipeline, now or as of earlier.
 
     What is already there, in the same round and for the same reason, stays as it is.
     """
-    return await applications.move_application(caller, application_id, body, versions=versions)
+    return await applications.move_application(caller, application_id, body, versions=versions, retry=retry)
 
 
 # ---------------------------------------------------------------- Pipeline and timeline
+
+
+@app.route("api/stages", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_stages(caller: AnyCaller, query: StageQuery) -> Page[Stage]:
+    """List the stages of one's pipeline, in their order."""
+    return await stages.list_stages(caller, query)
+
+
+@app.route("api/stages", methods=["POST"])
+@endpoint(scope("applications:write"), status=201, location="/api/stages/{id}", raises=(StageExists, TooManyStages))
+async def create_stage(caller: AnyCaller, body: StageDraft, retry: Retry | None) -> Document[Stage]:
+    """Add a stage to one's pipeline; those behind it make room."""
+    return await stages.create_stage(caller, body, retry=retry)
+
+
+@app.route("api/stages/{stage_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_stage(caller: AnyCaller, stage_id: UUID) -> Document[Stage]:
+    """Read a stage."""
+    return await stages.get_stage(caller, stage_id)
+
+
+@app.route("api/stages/{stage_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"), raises=(StageExists, LastStageOfCategory))
+async def update_stage(caller: AnyCaller, stage_id: UUID, body: StageChanges, versions: Versions) -> Document[Stage]:
+    """Rename a stage, put it elsewhere, retire it or use it again."""
+    return await stages.update_stage(caller, stage_id, body, versions=versions)
+
+
+@app.route("api/stages/{stage_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"), raises=(LastStageOfCategory,))
+async def retire_stage(caller: AnyCaller, stage_id: UUID, versions: Versions) -> None:
+    """Retire a stage; its applications and their history stay."""
+    return await stages.retire_stage(caller, stage_id, versions=versions)
+
+
+@app.route("api/applications/{application_id:guid}/events", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_events(caller: AnyCaller, application_id: UUID, query: EventQuery) -> Page[Event]:
+    """List what happened to an application, the latest first."""
+    return await timeline.list_events(caller, application_id, query)
+
+
+@app.route("api/applications/{application_id:guid}/events", methods=["POST"])
+@endpoint(
+    scope("applications:write"),
+    status=201,
+    location="/api/applications/{application_id}/events/{id}",
+    raises=(TimelineFull,),
+)
+async def create_event(
+    caller: AnyCaller, application_id: UUID, body: EventDraft, retry: Retry | None
+) -> Document[Event]:
+    """Write down what happened, now or earlier."""
+    return await timeline.create_event(caller, application_id, body, retry=retry)
+
+
+@app.route("api/applications/{application_id:guid}/events/{event_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_event(caller: AnyCaller, application_id: UUID, event_id: UUID) -> Document[Event]:
+    """Read an event, and what it said before."""
+    return await timeline.get_event(caller, application_id, event_id)
+
+
+@app.route("api/applications/{application_id:guid}/events/{event_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"), raises=(EventIsKept, TimelineFull))
+async def update_event(
+    caller: AnyCaller, application_id: UUID, event_id: UUID, body: EventChanges, versions: Versions
+) -> Document[Event]:
+    """Correct an event; what it said before is kept."""
+    return await timeline.update_event(caller, application_id, event_id, body, versions=versions)
+
+
+@app.route("api/applications/{application_id:guid}/events/{event_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"), raises=(EventIsKept, LastMove))
+async def delete_event(caller: AnyCaller, application_id: UUID, event_id: UUID, versions: Versions) -> None:
+    """Put an event into the trash, and the application where others lead."""
+    return await timeline.delete_event(caller, application_id, event_id, versions=versions)
+
+
+@app.route("api/applications/board", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_board(caller: AnyCaller, query: BoardQuery) -> Document[Board]:
+    """Read the board: the first cards of each stage, or the next of one."""
+    return await board.get_board(caller, query)
+
+
+@app.route("api/applications/{application_id:guid}/position", methods=["PUT"])
+@endpoint(scope("applications:write"), raises=(TimelineFull,))
+async def place_application(
+    caller: AnyCaller, application_id: UUID, body: Place, versions: Versions
+) -> Document[Application]:
+    """Put a card into its place on the board; into another stage, by a move."""
+    return await board.place_application(caller, application_id, body, versions=versions)
 
 
 # ---------------------------------------------------------------- Companies, contacts and notes

@@ -106,37 +106,52 @@ def creation(
         values=sql.SQL(", ").join(map(sql.Placeholder, names)),
         document=columns(shown, table, **computed),
     )
+    return _kept(insert)
+
+
+def reading(table: LiteralString, *, shown: type[BaseModel], **computed: LiteralString) -> Creation:
+    """Statements for ``create()`` where its ``first`` makes or changes the row: what is answered is the row ``id``."""
+    return _kept(
+        sql.SQL("SELECT id, version, {document} AS document FROM {table} WHERE id = %(id)s").format(
+            table=sql.Identifier(table), document=columns(shown, table, **computed)
+        )
+    )
+
+
+def _kept(answer: sql.Composed) -> Creation:
     keyed = statement(
         """
-        WITH made AS ({insert}), kept AS (
+        WITH made AS ({answer}), kept AS (
             INSERT INTO idempotency_keys (key, fingerprint, answer_id, answer_version, answer)
             SELECT %(retry_key)s, %(retry_fingerprint)s, id, version, document FROM made
         )
         SELECT id, version, document FROM made
         """,
-        insert=insert,
+        answer=answer,
     )
-    return Creation(insert.as_bytes(None), keyed)
+    return Creation(answer.as_bytes(None), keyed)
 
 
 async def create(
-    door: Door, creation: Creation, values: BaseModel, *, retry: Retry | None, **more: Any
+    door: Door, creation: Creation, values: BaseModel, *, retry: Retry | None, first: Guard | None = None, **more: Any
 ) -> Document[Any]:
     """Make a row, or, if a request with the same key made it already, answer as that one was answered.
 
-    ``more`` are the values of its columns that no caller gives.
+    ``more`` are the values of its columns that no caller gives; ``first`` is what has to be done before, and no second
+    time.
 
     Raises:
         IdempotencyKeyReused: the key came with another request before.
         IdempotencyInFlight: that request is still running.
     """
     params = dict(values) | more
+    before = () if first is None else (first,)
     if retry is None:
-        rows = await door.write(creation.once, **params)
+        rows = await door.guarded_by(*before).write(creation.once, **params)
     else:
         key = {"retry_key": retry.key, "retry_fingerprint": retry.fingerprint}
         try:
-            rows = await door.guarded_by(Guard(REPLAY, key)).write(creation.keyed, **params)
+            rows = await door.guarded_by(Guard(REPLAY, key), *before).write(creation.keyed, **params)
         except Replayed as first:
             return Document(first.facts["answer"], UUID(first.facts["id"]), first.facts["version"], replayed=True)
     new_id, version, document = rows[0]

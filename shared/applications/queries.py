@@ -6,7 +6,7 @@ from psycopg import sql
 
 from shared.applications.models import MOVED, Application, ApplicationChanges, ApplicationDraft, Sort
 from shared.db import statement
-from shared.documents import change, columns, creation
+from shared.documents import change, columns, creation, reading
 from shared.holdings import Holding
 
 DOCUMENT = columns(Application, "applications")
@@ -19,6 +19,7 @@ MOVE_APPLICATION = statement(
                             %(move_occurred_at)s, %(move_round)s, %(move_round_name)s, %(move_reason)s, %(move_note)s)
     """
 )
+MOVED_APPLICATION = reading("applications", shown=Application)
 WITHIN_APPLICATION = statement("SELECT within_application(%(application_id)s, %(application_locked)s)")
 GET_APPLICATION = statement(
     "SELECT version, {document} FROM applications WHERE id = %(id)s",

@@ -73,7 +73,7 @@ async def update_application(
 
 
 async def move_application(
-    caller: AnyCaller, application_id: UUID, move: Move, *, versions: Versions
+    caller: AnyCaller, application_id: UUID, move: Move, *, versions: Versions, retry: Retry | None
 ) -> Document[Application]:
     """Write a step of the pipeline down: the application is then where its latest step led.
 
@@ -82,10 +82,10 @@ async def move_application(
         StaleVersion: it is at another version than those expected.
         ValidationFailed: no such stage in use, a reason without closing, or a time to come.
     """
-    door = db.enter(caller).guarded_by(_moving(application_id, move, versions=versions))
-    rows = await door.write(queries.GET_APPLICATION, id=application_id)
-    version, document = rows[0]
-    return Document(document, version=version)
+    moving = _moving(application_id, move, versions=versions)
+    return await documents.create(
+        db.enter(caller), queries.MOVED_APPLICATION, move, retry=retry, first=moving, id=application_id
+    )
 
 
 async def delete_application(caller: AnyCaller, application_id: UUID, *, versions: Versions) -> None:

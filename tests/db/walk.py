@@ -52,6 +52,11 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "update_task": lambda _: {"done": True},
     "create_application_task": lambda _: {"title": "Call them"},
     "update_application_task": lambda _: {"done": True},
+    "create_stage": lambda _: {"name": f"Panel {secrets.token_hex(4)}", "category": "in_process", "position": 4},
+    "update_stage": lambda _: {"name": f"Talk {secrets.token_hex(4)}", "position": 2},
+    "create_event": lambda _: {"kind": "call", "note": "They *called*."},
+    "update_event": lambda _: {"note": "We called them."},
+    "place_application": lambda _: {"status": "interview", "before": None},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
@@ -80,6 +85,8 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "session_id": lambda person: other_session(person),
     "share_id": lambda person: made(person, "/api/shares", "create_share")["id"],
     "task_id": lambda person: made(person, "/api/tasks", "create_task")["id"],
+    "event_id": lambda person: of_an_application(person, "events", "create_event"),
+    "stage_id": lambda person: made(person, "/api/stages", "create_stage")["id"],
     "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
     "user_id": lambda person: granted(person),
 }
@@ -161,6 +168,12 @@ def made(person: Person, path: str, route: str) -> Any:
     answer = person.post(path, BODIES[route](person))
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def of_an_application(person: Person, things: str, route: str) -> str:
+    """The id of a thing of the application that the person made last."""
+    application = person.get("/api/applications").json()["items"][0]["id"]
+    return str(made(person, f"/api/applications/{application}/{things}", route)["id"])
 
 
 def sent(person: Person, purpose: str) -> str:

@@ -343,6 +343,14 @@ BEGIN
 END $$;
 CREATE TRIGGER applications_noted AFTER INSERT ON applications FOR EACH ROW EXECUTE FUNCTION note_beginning();
 
+-- The day, where the user is, on which the timeline first left what was only saved: by applying, or by being further.
+CREATE FUNCTION applied_day(the_application uuid, the_user uuid) RETURNS date LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN day_of((SELECT min(e.occurred_at) FROM application_events e JOIN stages s ON s.id = e.stage_id
+                   WHERE e.application_id = the_application AND s.category NOT IN ('saved', 'closed')
+                     AND (e.kind = 'moved' OR s.category = 'applied')), the_user);
+END $$;
+
 -- The stage and what follows from it change through the timeline's trigger only. Everything else that somebody
 -- overwrites is kept in an event of kind 'edited'.
 CREATE FUNCTION change_application() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -354,8 +362,9 @@ BEGIN
     IF pg_trigger_depth() > 1 THEN
         RETURN NEW;
     END IF;
-    IF (NEW.stage_id, NEW.category, NEW.status, NEW.stage_since, NEW.furthest_category)
-            IS DISTINCT FROM (OLD.stage_id, OLD.category, OLD.status, OLD.stage_since, OLD.furthest_category) THEN
+    IF (NEW.stage_id, NEW.category, NEW.status, NEW.stage_since, NEW.round, NEW.round_name, NEW.close_reason,
+            NEW.furthest_category) IS DISTINCT FROM (OLD.stage_id, OLD.category, OLD.status, OLD.stage_since, OLD.round,
+            OLD.round_name, OLD.close_reason, OLD.furthest_category) THEN
         RAISE EXCEPTION 'an application moves by its timeline only' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     IF NEW.version = OLD.version THEN
@@ -366,6 +375,7 @@ BEGIN
     END IF;
     IF NEW.applied_on IS DISTINCT FROM OLD.applied_on THEN
         NEW.applied_on_is_own := NEW.applied_on IS NOT NULL;
+        NEW.applied_on := coalesce(NEW.applied_on, applied_day(NEW.id, NEW.user_id));
     END IF;
     SELECT jsonb_object_agg(key, before.value) INTO was
     FROM jsonb_each(to_jsonb(OLD)) before JOIN jsonb_each(to_jsonb(NEW)) after USING (key)
@@ -397,11 +407,11 @@ DECLARE
     a applications;
     latest record;
     furthest record;
-    first_left timestamptz;
     acted timestamptz;
     has_moved boolean;
 BEGIN
-    SELECT applications.* INTO a FROM applications WHERE id = the_application FOR UPDATE;
+    -- No more than it needs: whoever has just written an event holds the application's key already.
+    SELECT applications.* INTO a FROM applications WHERE id = the_application FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;  -- the whole application goes, and its timeline with it
     END IF;
@@ -414,11 +424,7 @@ BEGIN
     SELECT e.stage_id, e.round, s.category INTO furthest
     FROM application_events e JOIN stages s ON s.id = e.stage_id
     WHERE e.application_id = the_application AND s.category <> 'closed'
-    ORDER BY progress_of(s.category) DESC, e.round DESC NULLS LAST, s.position DESC, e.occurred_at LIMIT 1;
-    SELECT min(e.occurred_at) FILTER (WHERE s.category NOT IN ('saved', 'closed')
-                                        AND (e.kind = 'moved' OR s.category = 'applied'))
-    INTO first_left
-    FROM application_events e JOIN stages s ON s.id = e.stage_id WHERE e.application_id = the_application;
+    ORDER BY progress_of(s.category) DESC, e.round DESC NULLS LAST, s.position DESC, e.occurred_at, e.id LIMIT 1;
     SELECT max(e.occurred_at) INTO acted
     FROM application_events e WHERE e.application_id = the_application AND e.kind <> 'edited';
     has_moved := (latest.stage_id, latest.occurred_at, latest.round)
@@ -430,7 +436,7 @@ BEGIN
         furthest_stage_id = furthest.stage_id, furthest_round = furthest.round,
         furthest_category = coalesce(furthest.category, CASE
             WHEN status_of(latest.status, latest.reason) = 'closed' THEN 'saved' ELSE 'applied' END),
-        applied_on = CASE WHEN applied_on_is_own THEN applied_on ELSE day_of(first_left, user_id) END,
+        applied_on = CASE WHEN applied_on_is_own THEN applied_on ELSE applied_day(id, user_id) END,
         follow_up_at = CASE WHEN has_moved THEN follow_up_for(latest.category, latest.occurred_at, user_id)
                             ELSE follow_up_at END,
         board_rank = CASE WHEN latest.stage_id <> stage_id THEN top_of(user_id, latest.stage_id) ELSE board_rank END,
@@ -446,7 +452,10 @@ BEGIN
     IF TG_OP = 'INSERT' AND NEW.kind = 'created' AND pg_trigger_depth() > 1 THEN
         RETURN NULL;  -- the beginning is what begin_application() has just made of it
     END IF;
-    IF coalesce(NEW.stage_id, OLD.stage_id) IS NOT NULL THEN
+    IF TG_OP = 'UPDATE' AND (NEW.stage_id, NEW.occurred_at, NEW.round, NEW.round_name, NEW.reason)
+            IS NOT DISTINCT FROM (OLD.stage_id, OLD.occurred_at, OLD.round, OLD.round_name, OLD.reason) THEN
+        RETURN NULL;  -- another note, or nothing
+    ELSIF coalesce(NEW.stage_id, OLD.stage_id) IS NOT NULL THEN
         PERFORM fold_timeline(coalesce(NEW.application_id, OLD.application_id));
     ELSIF TG_OP <> 'DELETE' AND NEW.kind <> 'edited' THEN
         UPDATE applications SET last_activity_at = greatest(last_activity_at, NEW.occurred_at)
@@ -457,7 +466,8 @@ END $$;
 CREATE TRIGGER application_events_fold AFTER INSERT OR UPDATE OR DELETE ON application_events FOR EACH ROW
     EXECUTE FUNCTION timeline_changed();
 
--- A move: one event, from which everything else follows. To where it is already, in the same round, is no move.
+-- A move: one event, from which everything else follows. To where it is already, in the same round, is no move. What a
+-- status names is where it is, if that has this status; so a client that sends back what it read moves nothing.
 CREATE FUNCTION move_application(
     the_application uuid, versions int[], the_stage uuid, the_status text, happened timestamptz,
     the_round int, the_round_name text, the_reason text, the_note text)
@@ -465,35 +475,54 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     a applications;
     s stages;
+    stays boolean;
 BEGIN
-    SELECT applications.* INTO a FROM applications WHERE id = the_application FOR UPDATE;
+    SELECT applications.* INTO a FROM applications WHERE id = the_application FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM refuse('JT404');
     ELSIF NOT a.version = ANY(versions) THEN
         PERFORM refuse('JT412', jsonb_build_object('version', a.version));
     END IF;
-    SELECT stages.* INTO s FROM stages
-    WHERE user_id = a.user_id AND id = coalesce(the_stage, stage_for(a.user_id, the_status)) AND retired_at IS NULL;
-    IF NOT FOUND THEN
-        PERFORM invalid('stage_id', 'unknown_stage', 'must be a stage in use');
-    END IF;
+    SELECT stages.* INTO s FROM stages WHERE id = a.stage_id;
+    stays := CASE WHEN the_stage IS NOT NULL THEN the_stage = s.id
+        ELSE the_status = s.category
+             OR s.status = CASE WHEN reason_of(the_status) IS NULL THEN the_status ELSE 'closed' END END;
     the_reason := coalesce(the_reason, reason_of(the_status));
+    IF stays AND happened IS NULL THEN  -- what it does not say anew goes on
+        the_round_name := coalesce(the_round_name, CASE WHEN coalesce(the_round, a.round) IS NOT DISTINCT FROM a.round
+                                                        THEN a.round_name END);
+        the_round := coalesce(the_round, a.round);
+        the_reason := coalesce(the_reason, a.close_reason);
+        IF the_note IS NULL AND (the_round, the_round_name, the_reason)
+                IS NOT DISTINCT FROM (a.round, a.round_name, a.close_reason) THEN
+            RETURN;
+        END IF;
+    END IF;
+    IF NOT stays OR s.retired_at IS NOT NULL THEN
+        SELECT stages.* INTO s FROM stages
+        WHERE user_id = a.user_id AND id = coalesce(the_stage, stage_for(a.user_id, the_status)) AND retired_at IS NULL;
+        IF NOT FOUND THEN
+            PERFORM invalid('stage_id', 'unknown_stage', 'must be a stage in use');
+        END IF;
+    END IF;
     IF the_reason IS NOT NULL AND s.category <> 'closed' THEN
         PERFORM invalid('reason', 'not_closed', 'is for closing only');
     END IF;
     IF happened > now() + interval '5 minutes' THEN
         PERFORM invalid('occurred_at', 'future', 'must not be in the future');
     END IF;
-    IF happened IS NULL AND the_note IS NULL AND a.stage_id = s.id
-            AND (the_round IS NULL OR the_round IS NOT DISTINCT FROM a.round)
-            AND (the_round_name IS NULL OR the_round_name IS NOT DISTINCT FROM a.round_name)
-            AND (the_reason IS NULL OR the_reason IS NOT DISTINCT FROM a.close_reason) THEN
-        RETURN;
-    END IF;
+    -- Who writes down today what they saved, and that they applied last week, had saved it by then.
+    UPDATE application_events e SET
+        occurred_at = happened - interval '1 microsecond', version = e.version + 1, updated_at = now()
+    FROM stages b
+    WHERE e.application_id = a.id AND e.kind = 'created' AND e.occurred_at >= happened
+      AND b.id = e.stage_id AND b.category = 'saved';
+    -- A move made now is the latest, also after one that a clock ahead of ours has dated.
     INSERT INTO application_events
         (user_id, application_id, kind, occurred_at, stage_id, round, round_name, reason, note)
-    VALUES (a.user_id, a.id, 'moved', coalesce(happened, clock_timestamp()), s.id, the_round, the_round_name,
-            the_reason, the_note);
+    VALUES (a.user_id, a.id, 'moved',
+            coalesce(happened, greatest(clock_timestamp(), a.stage_since + interval '1 microsecond')),
+            s.id, the_round, the_round_name, the_reason, the_note);
 END $$;
 
 -- Lets the batch go on if the caller has such an application; locked, nobody takes it away meanwhile.
@@ -807,8 +836,8 @@ DROP TRIGGER applications_noted ON applications;
 DROP TRIGGER applications_change ON applications;
 DROP TABLE event_revisions, application_events;
 DROP FUNCTION begin_application(), note_beginning(), change_application(), revise_event(), timeline_changed(),
-    fold_timeline(uuid), is_restoring(), top_of(uuid, uuid), follow_up_for(text, timestamptz, uuid),
-    day_of(timestamptz, uuid);
+    fold_timeline(uuid), applied_day(uuid, uuid), is_restoring(), top_of(uuid, uuid),
+    follow_up_for(text, timestamptz, uuid), day_of(timestamptz, uuid);
 UPDATE applications SET status = 'rejected' WHERE status = 'closed';
 ALTER TABLE applications
     DROP COLUMN company_id, DROP COLUMN workplace, DROP COLUMN priority, DROP COLUMN deadline, DROP COLUMN tags,

@@ -93,6 +93,7 @@ THINGS: dict[str, Callable[[Person], str]] = {
 
 # What of a person's a path names that is no id: a secret, by which anybody may come.
 SECRETS: dict[str, Callable[[Person], str]] = {
+    "open_share": lambda person: made(person, "/api/shares", "create_share")["token"],
     "read_calendar": lambda person: feed_token(person),
 }
 
@@ -104,9 +105,6 @@ QUERIES: dict[str, Callable[[Person], str]] = {
 
 
 # A secret that is a route's path, as who was given it has it.
-SECRETS: dict[str, Callable[[Person], str]] = {
-    "open_share": lambda person: made(person, "/api/shares", "create_share")["token"],
-}
 WITHIN = {"interview_id": "create_interview", "task_id": "create_application_task"}
 """By which route a thing is made where the path names it within an application."""
 
@@ -136,8 +134,6 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
         path = path.replace("{token}", SECRETS[route.name](owner))
     for name in things_named_by(route):
         path = path.replace(f"{{{name}}}", names(name) if names else thing(route, name, owner, path))
-    if route.name in SECRETS:
-        path = path.replace("{token}", SECRETS[route.name](owner))
     assert "{" not in path, f"{route.name}: walk.py has nothing to put into {path}"
     assert (route.endpoint.body is None) == (route.name not in BODIES), f"{route.name}: walk.py lacks a body for it"
     if not names and route.name in QUERIES:

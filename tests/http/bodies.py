@@ -36,7 +36,12 @@ class Endpoint:
     @property
     def _place(self) -> str:
         return self.path.format(
-            application_id=ANY_ID, user_id=ANY_ID, passkey_id=ANY_ID, metric="exports", provider="google"
+            application_id=ANY_ID,
+            file_id=ANY_ID,
+            user_id=ANY_ID,
+            passkey_id=ANY_ID,
+            metric="exports",
+            provider="google",
         )
 
     def send(self, client: Client, content: bytes, media_type: str = "application/json") -> httpx.Response:
@@ -74,6 +79,9 @@ ENDPOINTS = [
     Endpoint("POST", "/api/applications/{application_id}/move", {"status": "applied"}),
     Endpoint("POST", "/api/applications/from-url", {"url": "https://127.0.0.1:1/"}),
     Endpoint("POST", "/api/shares", {"name": "For my coach", "all": True}),
+    Endpoint("POST", "/api/files/uploads", {"name": "cv.pdf", "size": 1, "sha256": "0" * 64}),
+    Endpoint("PATCH", "/api/files/{file_id}", None),
+    Endpoint("POST", "/api/applications/{application_id}/files", {"file_id": str(ANY_ID)}),
     Endpoint("POST", "/api/quotas/{metric}/consume", None),
     Endpoint("POST", "/api/quotas/{metric}/reserve", {"key": "k"}),
     Endpoint("PATCH", "/api/admin/users/{user_id}", None),

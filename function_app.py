@@ -14,6 +14,7 @@ from shared import (
     calendar,
     capture,
     factors,
+    files,
     health,
     identities,
     interviews,
@@ -66,7 +67,20 @@ from shared.calendar import Feed, NewFeed
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
-from shared.fields import Accepted, PlainText, Svg, WebPage
+from shared.fields import Accepted, Contents, Elsewhere, PlainText, Svg, Upload, WebPage
+from shared.files import (
+    ContentQuery,
+    File,
+    FileChanges,
+    FileDraft,
+    FileLink,
+    FileQuery,
+    FileSpaceFull,
+    FilesUnavailable,
+    LinkedFileQuery,
+    UploadBegun,
+    UploadRequest,
+)
 from shared.health import Health, NotReady, Readiness
 from shared.http import OAUTH_COOKIE, AnyQuery, Calendar, Call, Html, Json, Zip, endpoint
 from shared.identities import Arrival, Departure, Identity, LinkBegun
@@ -824,6 +838,118 @@ async def read_calendar(token: str) -> Calendar:
 # ---------------------------------------------------------------- Files
 
 
+@app.route("api/files", methods=["GET"])
+@endpoint(scope("files:read"))
+async def list_files(caller: AnyCaller, query: FileQuery) -> Page[File]:
+    """List files, the newest first, a page at a time."""
+    return await files.list_files(caller, query)
+
+
+@app.route("api/files", methods=["POST"])
+@endpoint(
+    scope("files:write"),
+    status=201,
+    location="/api/files/{id}",
+    raises=(QuotaExceeded, FileSpaceFull, FilesUnavailable),
+)
+async def upload_file(caller: AnyCaller, upload: Upload[FileDraft], retry: Retry | None) -> Document[File]:
+    """Upload a file of up to 10 MB with the request.
+
+    What it is, its bytes say: PDF, DOCX, DOC, plain text, PNG or JPEG. It uses one of the quota `resume_uploads`, for
+    good; what is refused uses nothing.
+    """
+    return await files.upload_file(caller, upload, retry=retry)
+
+
+@app.route("api/files/uploads", methods=["POST"])
+@endpoint(
+    scope("files:write"),
+    status=201,
+    location="/api/files/{id}",
+    raises=(NotFound, QuotaExceeded, FileSpaceFull, FilesUnavailable),
+)
+async def begin_upload(caller: AnyCaller, body: UploadRequest, retry: Retry | None) -> Document[UploadBegun]:
+    """Announce a file of up to 25 MB, and learn where to put it.
+
+    The address is good for fifteen minutes and for one `PUT`. Then say `complete`: until that, the file is `pending`,
+    and holds one of the quota `resume_uploads` and the room it was announced with, for twenty minutes.
+    """
+    return await files.begin_upload(caller, body, retry=retry)
+
+
+@app.route("api/files/{file_id:guid}/complete", methods=["POST"])
+@endpoint(
+    scope("files:write"),
+    raises=(files.FileNotUploaded, quotas.ReservationExpired, quotas.ReservationSettled, FilesUnavailable),
+)
+async def complete_upload(caller: AnyCaller, file_id: UUID) -> Document[File]:
+    """Say that a file was put where it belongs.
+
+    It is kept if it is what was announced, and one of the kinds that are taken. Else it is removed, together with its
+    announcement.
+    """
+    return await files.complete_upload(caller, file_id)
+
+
+@app.route("api/files/{file_id:guid}", methods=["GET"])
+@endpoint(scope("files:read"))
+async def get_file(caller: AnyCaller, file_id: UUID) -> Document[File]:
+    """Read what is known of a file."""
+    return await files.get_file(caller, file_id)
+
+
+@app.route("api/files/{file_id:guid}", methods=["PATCH"])
+@endpoint(scope("files:write"))
+async def update_file(caller: AnyCaller, file_id: UUID, body: FileChanges, versions: Versions) -> Document[File]:
+    """Rename a file, or say what kind it is."""
+    return await files.update_file(caller, file_id, body, versions=versions)
+
+
+@app.route("api/files/{file_id:guid}", methods=["DELETE"])
+@endpoint(scope("files:write"))
+async def delete_file(caller: AnyCaller, file_id: UUID, versions: Versions) -> None:
+    """Put a file into the trash."""
+    return await files.delete_file(caller, file_id, versions=versions)
+
+
+@app.route("api/files/{file_id:guid}/content", methods=["GET"])
+@endpoint(scope("files:read"), raises=(files.FileNotClean, FilesUnavailable))
+async def get_file_content(caller: AnyCaller, file_id: UUID) -> Contents | Elsewhere:
+    """Download a file that is clean; or learn where, for five minutes."""
+    return await files.get_content(caller, file_id)
+
+
+@app.route("api/files/{file_id:guid}/content", methods=["PUT"])
+@endpoint(anyone, raises=(files.UploadRefused, FilesUnavailable))
+async def receive_content(file_id: UUID, query: ContentQuery, content: bytes) -> None:
+    """Put a file where `POST /api/files/uploads` said, if that was here.
+
+    The token in the address is good for one file of the size that was announced.
+    """
+    return await files.receive_content(file_id, content, query)
+
+
+@app.route("api/applications/{application_id:guid}/files", methods=["GET"])
+@endpoint(scope("files:read"))
+async def list_application_files(caller: AnyCaller, application_id: UUID, query: LinkedFileQuery) -> Page[File]:
+    """List the files that were sent with an application."""
+    return await files.list_application_files(caller, application_id, query)
+
+
+@app.route("api/applications/{application_id:guid}/files", methods=["POST"])
+@endpoint(scope("files:write"), status=201, location="/api/files/{id}")
+async def link_file(caller: AnyCaller, application_id: UUID, body: FileLink, retry: Retry | None) -> Document[File]:
+    """Write down that a file was sent with an application."""
+    return await files.link_file(caller, application_id, body, retry=retry)
+
+
+@app.route("api/applications/{application_id:guid}/files/{file_id:guid}", methods=["DELETE"])
+@endpoint(scope("files:write"))
+async def unlink_file(caller: AnyCaller, application_id: UUID, file_id: UUID) -> None:
+    """Take a file off an application; it stays among the files."""
+    return await files.unlink_file(caller, application_id, file_id)
+
+
 # ---------------------------------------------------------------- Analytics
 
 
@@ -996,7 +1122,7 @@ async def release_reservation(caller: AnyCaller, reservation_id: UUID) -> Docume
 
 
 @app.route("api/account/export", methods=["POST"])
-@endpoint(fresh, raises=(QuotaExceeded,))
+@endpoint(fresh, raises=(QuotaExceeded, FilesUnavailable))
 async def export_account(caller: Caller, call: Call) -> Zip:
     """Take a copy of everything the account holds."""
     return Zip(await leaving.export(caller, device=call.device), headers=leaving.AS_FILE)
@@ -1088,6 +1214,12 @@ async def erase_deleted_accounts(timer: func.TimerRequest) -> None:
 async def purge_expired_sessions(timer: func.TimerRequest) -> None:
     """Delete expired and long-revoked sessions, stale keys and reservations."""
     await retention.purge()  # what it answers is in the log: the worker fails a timer that returns something
+
+
+@app.timer_trigger("timer", schedule="45 7 * * * *")  # with the purge, while the database is awake
+async def remove_files(timer: func.TimerRequest) -> None:
+    """Ask the scanner what it found, and remove contents that no file has any more."""
+    await files.tidy()
 
 
 @app.timer_trigger("timer", schedule="0 */15 * * * *")  # for what could not be sent at once; a sleeping Neon wakes

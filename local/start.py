@@ -57,6 +57,7 @@ def _start(options: argparse.Namespace) -> int:
         # There is no front end here: the local host has pages of its own for where mail leads.
         own["APP_URL"] = environment.get("APP_URL") or here + APP
         own["MAIL_DIRECTORY"] = environment.get("MAIL_DIRECTORY") or str((options.data / "mail").absolute())
+        own["FILE_DIRECTORY"] = environment.get("FILE_DIRECTORY") or str((options.data / "files").absolute())
         # Whoever tries the app out here makes all their accounts from one address.
         own["REGISTER_LIMIT_ADDRESS"] = environment.get("REGISTER_LIMIT_ADDRESS") or "10000/300"
         with _database(environment.get("DATABASE_URL"), options.data) as url:

@@ -78,6 +78,24 @@ class UnsupportedMediaType(Problem):
     title = "The body must be application/json"
 
 
+class FileTooLarge(Problem):
+    """Carries ``limit``, in bytes."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "file_too_large"
+    title = "The file is too large"
+
+
+class MalformedForm(Problem):
+    status = HTTPStatus.BAD_REQUEST
+    code = "malformed_form"
+    title = "The body is not multipart/form-data as RFC 7578 has it"
+
+
+class FormExpected(UnsupportedMediaType):
+    title = "The body must be multipart/form-data"
+
+
 class Unauthorized(Problem):
     """No credentials. Its ``WWW-Authenticate`` names the scheme only (RFC 6750, section 3)."""
 

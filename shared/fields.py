@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -100,6 +100,35 @@ class Svg:
 
     text: str
     media_type: ClassVar[str] = "image/svg+xml"
+
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload(Generic[Form]):
+    """A file that came as ``multipart/form-data``: its bytes, the name it came with, and what was said of it."""
+
+    content: bytes
+    name: str
+    fields: Form
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """An answer that is a file."""
+
+    content: bytes
+    media_type: str
+    disposition: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """An answer that is at another address, which nobody but the caller may learn."""
+
+    location: str
 
 
 def _web_address(text: str) -> str:

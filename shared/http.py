@@ -9,7 +9,8 @@
         return await applications.create_application(caller, body, retry=retry)
 
 A handler asks by name for what it needs: ``caller`` (a Caller, or AnyCaller where personal access tokens are taken
-too), ``body`` (a Request model), ``query`` (a Query model), ``retry`` (the Idempotency-Key), ``versions`` (If-Match),
+too), ``body`` (a Request model), ``upload`` (an Upload: a file, and a Request model of what is said of it), ``content``
+(bytes, of whatever type), ``query`` (a Query model), ``retry`` (the Idempotency-Key), ``versions`` (If-Match),
 ``call`` (the request's other facts), and the names in its path. What it declares is read once, at import, and a
 declaration that cannot work fails there.
 """
@@ -37,7 +38,8 @@ from shared.access import Access, member
 from shared.db import AnyCaller, Caller, Device, TokenCaller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import Problem, ValidationFailed
-from shared.fields import Accepted, PlainText, Svg, WebPage
+from shared.fields import Accepted, Contents, Elsewhere, PlainText, Svg, Upload, WebPage
+from shared.files import MAX_DIRECT, MAX_UPLOAD
 from shared.identities import Arrival, Authorization, Departure, LinkBegun
 from shared.security import device_cookies
 from shared.sessions import Presented, SignedIn, SignedOut, Tokens
@@ -46,6 +48,12 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY = 1024 * 1024
 """Bytes of a JSON body. Files go another way."""
+
+MAX_FORM = 64 * 1024
+"""Bytes of a form's fields besides its file."""
+
+MAX_PARTS = 20
+"""Parts of a form."""
 
 MAX_KEY = 128
 """Characters of an Idempotency-Key."""
@@ -195,6 +203,7 @@ class Endpoint:
     accepts: tuple[str, ...]
     public_cache: int
     body: type[BaseModel] | None
+    form: type[BaseModel] | None
     query: type[BaseModel] | None
     path: Mapping[str, type]
     takes: frozenset[str]
@@ -294,7 +303,16 @@ async def _answer_to(caller: AnyCaller | None, spec: Endpoint, call: Call, reque
         if spec.body is not None:
             arguments["body"] = body = _body(spec.body, call, request.get_body())
             if "retry" in spec.takes:
-                arguments["retry"] = _retry(call, body)
+                arguments["retry"] = _retry(call, body.model_dump_json())
+        if spec.form is not None:
+            arguments["upload"] = upload = _upload(spec.form, call, request.get_body())
+            if "retry" in spec.takes:
+                digest = hashlib.sha256(upload.content).hexdigest()
+                arguments["retry"] = _retry(call, f"{upload.name}\n{digest}\n{upload.fields.model_dump_json()}")
+        if "content" in spec.takes:
+            arguments["content"] = content = request.get_body()
+            if len(content) > MAX_DIRECT:
+                raise errors.FileTooLarge(limit=MAX_DIRECT)
     except Problem:
         if caller is not None:  # a caller whose session has ended learns that first, and nothing about the request
             await db.admit(caller)
@@ -341,6 +359,39 @@ def _body(model: type[BaseModel], call: Call, data: bytes) -> BaseModel:
         raise _validation_failed(invalid) from None
     except (ValueError, RecursionError):  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise errors.MalformedJson from None
+
+
+def _upload(model: type[BaseModel], call: Call, data: bytes) -> Upload[Any]:
+    """A form with one file, named ``file``, and texts. Werkzeug parses it, as for ``HttpRequest.files``, but that one
+    has no limits and takes what is malformed for nothing."""
+    import io
+
+    from werkzeug.exceptions import RequestEntityTooLarge
+    from werkzeug.formparser import FormDataParser
+    from werkzeug.http import parse_options_header
+
+    if len(data) > MAX_UPLOAD + MAX_FORM:
+        raise errors.FileTooLarge(limit=MAX_UPLOAD)
+    media_type, options = parse_options_header(call.header("content-type"))
+    if media_type != "multipart/form-data":
+        raise errors.FormExpected
+    parser = FormDataParser(
+        lambda *_, **__: io.BytesIO(), max_form_memory_size=MAX_FORM, max_form_parts=MAX_PARTS, silent=False
+    )
+    try:
+        _, fields, files = parser.parse(io.BytesIO(data), media_type, len(data), options)
+    except (RequestEntityTooLarge, ValueError, LookupError):  # an encoding that there is not is a LookupError
+        raise errors.MalformedForm from None
+    if [name for name, _ in files.items(multi=True)] != ["file"]:
+        raise ValidationFailed.of("file", "missing", "must be given once, with a file name, and no other file")
+    texts = list(fields.items(multi=True))
+    if len(dict(texts)) != len(texts):
+        raise ValidationFailed.of("", "duplicate", "every field must be given once")
+    try:
+        given = model.model_validate_json(json.dumps(dict(texts)))
+    except ValidationError as invalid:
+        raise _validation_failed(invalid) from None
+    return Upload(files["file"].stream.read(), files["file"].filename or "", given)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -393,13 +444,13 @@ def _versions(if_match: str | None) -> Versions:
     return tuple(int(tag[1:-1]) if re.fullmatch(r'"[1-9][0-9]{0,8}"', tag) else 0 for tag in tags)
 
 
-def _retry(call: Call, body: BaseModel) -> Retry | None:
+def _retry(call: Call, body: str) -> Retry | None:
     key = call.header("idempotency-key")
     if key is None:
         return None
     if not 0 < len(key) <= MAX_KEY or not key.isprintable():
         raise ValidationFailed.of("Idempotency-Key", "string_length", f"must be 1 to {MAX_KEY} printable characters")
-    request = f"{call.method} {call.path}\n{body.model_dump_json()}"
+    request = f"{call.method} {call.path}\n{body}"
     return Retry(key, hashlib.sha256(request.encode()).digest())
 
 
@@ -472,6 +523,12 @@ def _respond(spec: Endpoint, call: Call, result: Any) -> func.HttpResponse:
         case WebPage():
             body, media_type = result.html.encode(), Html.media_type
             headers |= result.headers
+        case Contents():
+            body, media_type = result.content, result.media_type
+            headers |= {"Content-Disposition": result.disposition, "ETag": f'"{result.sha256}"'}
+        case Elsewhere():
+            headers["Location"] = result.location
+            status = 302
         case SignedOut():
             if result.transport == "cookie":
                 cookies.append(f"{REFRESH_COOKIE}=; Max-Age=0; {COOKIE_ATTRIBUTES}")
@@ -529,7 +586,7 @@ def _matches(if_none_match: str | None, tag: str) -> bool:
 
 # ---------------------------------------------------------------- declarations
 
-ALLOWED = "caller, body, query, retry, versions, call, and the names in the path"
+ALLOWED = "caller, body, upload, content, query, retry, versions, call, and the names in the path"
 PATH_TYPES = (UUID, str)
 RULES = ("anyone", "member", 'scope("applications:read")', 'role("admin")')
 
@@ -556,15 +613,20 @@ def _declaration(
     hints = get_type_hints(handler)
     if "return" not in hints:
         raise wrong("what it returns is not declared")
-    known: dict[str, Any] = {"call": Call, "retry": Retry | None, "versions": Versions}
+    known: dict[str, Any] = {"call": Call, "retry": Retry | None, "versions": Versions, "content": bytes}
     if access.needs_caller:
         known["caller"] = AnyCaller if access.takes_tokens else Caller
     path: dict[str, type] = {}
+    form: type[BaseModel] | None = None
     for name in inspect.signature(handler).parameters:
         hint = hints.get(name)
         if name in ("body", "query"):
             if not (isinstance(hint, type) and issubclass(hint, BaseModel)):
                 raise wrong(f"{name} must be a pydantic model")
+        elif name == "upload":
+            if get_origin(hint) is not Upload:
+                raise wrong("upload must be an Upload of a pydantic model")
+            (form,) = get_args(hint)
         elif name in known:
             if hint != known[name]:
                 raise wrong(f"{name} must be declared as {known[name]}")
@@ -573,7 +635,7 @@ def _declaration(
         else:
             raise wrong(f"{name!r} is none of {ALLOWED} (which are UUID or str)")
     takes = frozenset(hints) - {"return"}
-    if "retry" in takes and "body" not in takes:
+    if "retry" in takes and not takes & {"body", "upload"}:
         raise wrong("retry needs a body to recognise the request by")
     return Endpoint(
         handler=handler,
@@ -583,6 +645,7 @@ def _declaration(
         accepts=accepts,
         public_cache=public_cache,
         body=hints.get("body"),
+        form=form,
         query=hints.get("query"),
         path=path,
         takes=takes,
@@ -604,7 +667,7 @@ def _alternatives(returns: Any) -> tuple[Any, ...]:
     return get_args(returns) if get_origin(returns) in (types.UnionType, Union) else (returns,)
 
 
-STATUSES = {Accepted: 202, None: 204, types.NoneType: 204, SignedOut: 204, Departure: 302, Arrival: 302}
+STATUSES = {Accepted: 202, None: 204, types.NoneType: 204, SignedOut: 204, Departure: 302, Arrival: 302, Elsewhere: 302}
 """Kinds of answers that say by themselves what they are answered with."""
 
 

@@ -16,7 +16,8 @@ from shared import VERSION, errors
 from shared.access import FRESH_SECONDS
 from shared.documents import Document, Page
 from shared.errors import Problem
-from shared.fields import Accepted, PlainText, Svg, WebPage
+from shared.fields import Accepted, Contents, Elsewhere, PlainText, Svg, WebPage
+from shared.files import inspection
 from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Calendar, Endpoint, Html, Json, Zip, needs_body
 from shared.identities import Arrival, Departure, LinkBegun
 from shared.routes import App, Route
@@ -174,6 +175,10 @@ def problems_of(endpoint: Endpoint) -> list[type[Problem]]:
         found.append(errors.OriginNotAllowed)
     if endpoint.body:
         found += [errors.MalformedJson, errors.BodyTooLarge, errors.UnsupportedMediaType]
+    if endpoint.form:
+        found += [errors.MalformedForm, errors.FileTooLarge, errors.FormExpected]
+    if "content" in endpoint.takes:
+        found.append(errors.FileTooLarge)
     if endpoint.path:
         found.append(errors.NotFound)
     if "versions" in endpoint.takes:
@@ -215,6 +220,14 @@ def _operation(route: Route, method: str, refs: Mapping[tuple[type[BaseModel], M
             "required": needs_body(endpoint.body),
             "content": {"application/json": {"schema": refs[endpoint.body, "validation"]}},
         }
+    if endpoint.form:
+        # A file is no JSON, so no model has it; and what a form may hold besides must be said in the same schema.
+        form = endpoint.form.model_json_schema()
+        form["properties"] = {"file": {"type": "string", "format": "binary"}, **form["properties"]}
+        form["required"] = ["file", *form.get("required", ())]
+        operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+    if "content" in endpoint.takes:
+        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": {}}}}
     return operation
 
 
@@ -325,7 +338,7 @@ def _response(endpoint: Endpoint, answers: list[Answer], refs: Mapping[tuple[typ
         headers["ETag"] = "For `If-None-Match`."
     if endpoint.location:
         headers["Location"] = "Where what was made is."
-    if kinds & {Departure, Arrival}:
+    if kinds & {Departure, Arrival, Elsewhere}:
         headers["Location"] = "Where to go."
     if kinds & {Departure, LinkBegun}:
         headers["Set-Cookie"] = "What this browser is known by when it comes back from the provider."
@@ -339,6 +352,9 @@ def _response(endpoint: Endpoint, answers: list[Answer], refs: Mapping[tuple[typ
     if schemas:
         schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
         response["content"] = {"application/json": {"schema": schema}}
+    if Contents in kinds:
+        headers["Content-Disposition"] = "An attachment, with its name (RFC 6266)."
+        response["content"] = {kind: {"schema": {"type": "string"}} for kind in inspection.EXTENSIONS}
     for kind in kinds & OTHER_MEDIA.keys():
         media_type, schema_type = OTHER_MEDIA[kind]
         response.setdefault("content", {})[media_type] = {"schema": {"type": schema_type}}

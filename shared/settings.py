@@ -287,6 +287,31 @@ class Settings(BaseModel):
         True, description="Send right after the response; otherwise mail waits for the timer `deliver_mail`."
     )
 
+    file_store: Literal["folder", "azure"] = Field(
+        "folder",
+        description="Where files are kept: `folder` (FILE_DIRECTORY; refused on Azure), or `azure` (Blob Storage).",
+    )
+    file_directory: str = Field(".local/files", description="Where `folder` keeps files.")
+    file_account_url: BaseUrl | None = Field(
+        None,
+        description="`https://NAME.blob.core.windows.net`; the app's managed identity must be Storage Blob Data "
+        "Contributor there, which includes asking for user delegation keys.",
+    )
+    file_connection_string: SecretStr | None = Field(
+        None, description="Instead of FILE_ACCOUNT_URL, for Azurite: a storage connection string with an account key."
+    )
+    file_container: str = Field(
+        "files",
+        pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$",
+        max_length=63,
+        description="The container that files are in; it must be there, and private.",
+    )
+    file_scanner: Literal["none", "defender", "eicar"] = Field(
+        "none",
+        description="Who says whether a file is clean: `none` (nobody: every file is), `defender` (Microsoft Defender "
+        "for Storage, with FILE_STORE `azure`), or `eicar` (finds the EICAR test file only; refused on Azure).",
+    )
+
     @field_validator("jwt_secret", "jwt_secret_previous")
     @classmethod
     def _strong(cls, secret: SecretStr | None) -> SecretStr | None:
@@ -391,6 +416,7 @@ class Settings(BaseModel):
             raise ValueError("CAPTURE_ALLOW_PRIVATE must not be set on Azure, or callers could reach what the app can")
         self._check_mail()
         self._check_passkeys()
+        self._check_files()
         return self
 
     def _check_passkeys(self) -> None:
@@ -398,6 +424,18 @@ class Settings(BaseModel):
         domain = self.passkey_rp_id
         if domain and not any(host == domain or host.endswith(f".{domain}") for host in hosts):
             raise ValueError("PASSKEY_RP_ID must be the host of APP_URL or of an allowed origin, or a domain above it")
+
+    def _check_files(self) -> None:
+        ways = [bool(self.file_account_url), bool(self.file_connection_string)]
+        if self.file_store == "azure" and sum(ways) != 1:
+            raise ValueError("one of FILE_ACCOUNT_URL and FILE_CONNECTION_STRING must be set when FILE_STORE is azure")
+        if self.file_scanner == "defender" and self.file_store != "azure":
+            raise ValueError("FILE_STORE must be azure when FILE_SCANNER is defender")
+        if "WEBSITE_INSTANCE_ID" in os.environ:
+            if self.file_store == "folder":
+                raise ValueError("FILE_STORE must be azure on Azure, or files would be lost with the instance")
+            if self.file_scanner == "eicar":
+                raise ValueError("FILE_SCANNER must be none or defender on Azure: eicar finds a test file only")
 
     def _check_mail(self) -> None:
         if self.mail_sender == "smtp" and self.smtp_url is None:

@@ -74,6 +74,7 @@ def environment(
         "APP_URL": APP_URL,
         "MAIL_DIRECTORY": str(tmp_path_factory.mktemp("mail")),
         "CAPTURE_ALLOW_PRIVATE": "true",  # the web of the tests is on this machine
+        "FILE_DIRECTORY": str(tmp_path_factory.mktemp("files")),
         "MAIL_AT_ONCE": "false",  # a delivery in the background would be among the round trips that are counted
         **oauth_provider.settings,
     }
@@ -152,6 +153,10 @@ class Person(Client):
         """Use these tokens from now on."""
         self.tokens = tokens
         self.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+
+    def upload(self, content: bytes = b"A resume.\n", name: str = "cv.txt", **options: Any) -> httpx.Response:
+        """Upload a file with the request; ``data`` are the fields that come with it."""
+        return self("POST", "/api/files", files={"file": (name, content)}, **options)
 
     def create_application(self, **fields: Any) -> dict[str, Any]:
         response = self.post("/api/applications", {"company": "Contoso", "position": "Engineer", **fields})

@@ -144,6 +144,37 @@ def on_azure(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MAIL_FROM", "no-reply@example.com")
     environment.setenv("ACS_ENDPOINT", "https://jobtrail.communication.azure.com")
     environment.setenv("APP_URL", "https://app.example.com")
+    environment.setenv("FILE_STORE", "azure")
+    environment.setenv("FILE_ACCOUNT_URL", "https://jobtrail.blob.core.windows.net")
+
+
+def test_on_azure_files_must_outlive_the_instance(environment: pytest.MonkeyPatch) -> None:
+    on_azure(environment)
+    environment.setenv("FILE_STORE", "folder")
+    with pytest.raises(SettingsError, match="FILE_STORE must be azure on Azure"):
+        settings.current()
+    environment.setenv("FILE_STORE", "azure")
+    environment.setenv("FILE_SCANNER", "eicar")
+    with pytest.raises(SettingsError, match="FILE_SCANNER must be none or defender on Azure"):
+        settings.current()
+
+
+def test_blob_storage_is_reached_in_one_way(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("FILE_STORE", "azure")
+    with pytest.raises(SettingsError, match="FILE_ACCOUNT_URL and FILE_CONNECTION_STRING"):
+        settings.current()
+    environment.setenv("FILE_CONNECTION_STRING", "UseDevelopmentStorage=true")
+    assert settings.current().file_store == "azure"
+    settings.current.cache_clear()
+    environment.setenv("FILE_ACCOUNT_URL", "https://jobtrail.blob.core.windows.net")
+    with pytest.raises(SettingsError, match="FILE_ACCOUNT_URL and FILE_CONNECTION_STRING"):
+        settings.current()
+
+
+def test_defender_scans_blobs_only(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("FILE_SCANNER", "defender")
+    with pytest.raises(SettingsError, match="FILE_STORE must be azure"):
+        settings.current()
 
 
 def test_on_azure_mail_must_leave_the_machine(environment: pytest.MonkeyPatch) -> None:

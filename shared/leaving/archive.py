@@ -14,12 +14,21 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 NOTE = (
     "Everything that this account holds. The JSON files are exact. In the CSV files lists and objects are written as "
-    "JSON, and a text that a spreadsheet would take for a formula has an apostrophe before it."
+    "JSON, and a text that a spreadsheet would take for a formula has an apostrophe before it. The files that were "
+    "uploaded are in files/, under their ids and names."
 )
 
 
-def pack(tables: Mapping[str, str], *, schema: str, made_at: str, account: str, left_out: Mapping[str, str]) -> bytes:
-    """The zip of ``tables`` (a JSON array of rows for each name).
+def pack(
+    tables: Mapping[str, str],
+    contents: Mapping[str, bytes],
+    *,
+    schema: str,
+    made_at: str,
+    account: str,
+    left_out: Mapping[str, str],
+) -> bytes:
+    """The zip of ``tables`` (a JSON array of rows for each name) and of the files themselves.
 
     ``left_out`` names the tables of which there is nothing in it, and why. ``schema`` is the database's revision.
     """
@@ -27,15 +36,18 @@ def pack(tables: Mapping[str, str], *, schema: str, made_at: str, account: str, 
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         files: list[dict[str, Any]] = []
 
-        def add(name: str, content: bytes, rows: int) -> None:
+        def add(name: str, content: bytes, rows: int | None = None) -> None:
             archive.writestr(name, content)
             digest = hashlib.sha256(content).hexdigest()
-            files.append({"name": name, "rows": rows, "bytes": len(content), "sha256": digest})
+            counted = {} if rows is None else {"rows": rows}
+            files.append({"name": name, **counted, "bytes": len(content), "sha256": digest})
 
         for name, text in tables.items():
             rows = json.loads(text)
             add(f"{name}.json", text.encode(), len(rows))
             add(f"{name}.csv", as_csv(rows), len(rows))
+        for name, content in contents.items():
+            add(name, content)
         manifest = {
             "account_id": account,
             "made_at": made_at,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from time import monotonic
 
-from shared import db, mail, quotas
+from shared import db, files, mail, quotas
 from shared.db import Caller, Device, Guard
 from shared.documents import Document
 from shared.errors import Problem
@@ -43,13 +43,16 @@ async def export(caller: Caller, *, device: Device) -> bytes:
 
     Raises:
         QuotaExceeded: enough for today.
+        FilesUnavailable: the files themselves cannot be had, and there is no copy without them.
     """
     noted = Guard(queries.NOTE_EXPORT, {"exported": caller.user_id})
     door = db.enter(caller).guarded_by(db.from_device(device), quotas.taking("exports"), noted)
-    tables = await door.write(queries.EXPORT)
+    tables = dict(await door.write(queries.EXPORT))
+    contents = await files.contents_of(caller.user_id, tables)
     return await asyncio.to_thread(
         archive.pack,
-        dict(tables),
+        tables,
+        contents,
         schema=SCHEMA_REVISION,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         account=str(caller.user_id),
@@ -99,6 +102,7 @@ async def erase(*, batch: int = BATCH, budget: float = BUDGET) -> int:
         if not shut:
             return gone
         ((user_id,),) = shut
+        await files.forget(user_id)  # first, while there are rows that say whose they are; what is down now is later
         for bite in queries.BITES.values():
             count = batch
             while count == batch and monotonic() < stop_at:

@@ -89,6 +89,12 @@ def device_keys() -> tuple[bytes, ...]:
     return tuple(_derive(secret, b"jobtrail device cookie v1") for secret in secrets())
 
 
+@lru_cache(maxsize=1)
+def upload_keys() -> tuple[bytes, ...]:
+    """Keys for the addresses at which our own store takes a file, newest first."""
+    return tuple(_derive(secret, b"jobtrail upload v1") for secret in secrets())
+
+
 def bucket_key() -> bytes:
     """The key under which addresses and accounts are digested before they become rate limit buckets."""
     return _derive(secrets()[0], b"jobtrail rate limit bucket v1")

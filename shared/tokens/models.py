@@ -13,6 +13,8 @@ from shared.fields import Moment, Name, Request, Response
 Scope = Literal[
     "applications:read",
     "applications:write",
+    "files:read",
+    "files:write",
     "profile:read",
     "profile:write",
     "quotas:consume",
@@ -23,6 +25,8 @@ Scope = Literal[
 SCOPES: Mapping[Scope, str] = {
     "applications:read": "List and read applications.",
     "applications:write": "Write applications down, change and delete them.",
+    "files:read": "List and read files.",
+    "files:write": "Upload, rename, link and delete files.",
     "profile:read": "Read the profile.",
     "profile:write": "Change the profile.",
     "quotas:consume": "Use quotas; reserve, commit and release.",

@@ -115,7 +115,10 @@ def test_on_every_route_another_persons_things_are_as_if_they_had_never_been(
 ) -> None:
     tried = []
     # Administrators see everybody; whom else they let in is tested with them.
-    for route in (route for route in routes if walk.things_named_by(route) and not route.endpoint.access.role):
+    # Where nobody has to be signed in, something else in the address is the key to it.
+    accesses = {route.name: route.endpoint.access for route in routes if walk.things_named_by(route)}
+    own = {name for name, access in accesses.items() if access.needs_caller and not access.role}
+    for route in (route for route in routes if route.name in own):
         adas = walk.visit(route, ada)
         before = rows_of(sql, ada)
         answers = [adas.by(bob), walk.visit(route, bob, names=lambda _: str(uuid4())).by(bob)]

@@ -120,6 +120,18 @@ BUDGETS = {
     "delete_event": 1,
     "get_board": 1,
     "place_application": 1,
+    "list_files": 1,
+    "upload_file": 2,  # announced before it goes to the store, accepted after
+    "begin_upload": 1,
+    "complete_upload": 2,  # in between it is read back
+    "get_file": 1,
+    "update_file": 1,
+    "delete_file": 1,
+    "get_file_content": 1,
+    "receive_content": 0,
+    "list_application_files": 1,
+    "link_file": 1,
+    "unlink_file": 1,
     "list_quotas": 1,
     "get_quota": 1,
     "consume_quota": 1,

@@ -1,5 +1,6 @@
 """One call for every declared route, as somebody who may make it would: what the tests that walk the app send."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Callable
@@ -57,12 +58,23 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "create_event": lambda _: {"kind": "call", "note": "They *called*."},
     "update_event": lambda _: {"note": "We called them."},
     "place_application": lambda _: {"status": "interview", "before": None},
+    "begin_upload": lambda _: announcement(),
+    "update_file": lambda _: {"kind": "other"},
+    "link_file": lambda person: {"file_id": uploaded(person) if person.tokens else str(UUID(int=0))},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
     "change_user": lambda _: {"active": True},
     "end_sessions": lambda _: {"reason": "a stolen laptop"},
     "grant_quota": lambda _: {"units": 7, "reason": "a good cause"},
+}
+
+CONTENT = b"A resume.\n"
+
+# What is sent that is no JSON.
+OTHER_BODIES: dict[str, dict[str, Any]] = {
+    "upload_file": {"files": {"file": ("cv.txt", CONTENT)}},
+    "receive_content": {"content": CONTENT},
 }
 
 NEWCOMERS = {"resend_verification", "delete_account", "restore_account"}
@@ -80,6 +92,7 @@ PREPARATIONS: dict[str, Callable[[Person], object]] = {
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.
 THINGS: dict[str, Callable[[Person], str]] = {
     "application_id": lambda person: str(person.create_application()["id"]),
+    "file_id": lambda person: uploaded(person),
     "passkey_id": lambda person: str(ceremonies.new_passkey(person)[1]["id"]),
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
@@ -95,13 +108,21 @@ THINGS: dict[str, Callable[[Person], str]] = {
 SECRETS: dict[str, Callable[[Person], str]] = {
     "open_share": lambda person: made(person, "/api/shares", "create_share")["token"],
     "read_calendar": lambda person: feed_token(person),
+# Things of which the name does not tell what they have to be.
+PARTICULAR: dict[str, Callable[[Person], str]] = {
+    "receive_content": lambda person: announced(person),
+    "complete_upload": lambda person: announced(person, is_put=True),
 }
 
 # What has to have happened, and the query by which the call then goes on.
 QUERIES: dict[str, Callable[[Person], str]] = {
     "finish_oauth": lambda person: person_at_a_provider(person, person.get(f"/api/auth/oauth/{PROVIDER}/start")),
     "unlink_identity": lambda person: link(person),
+    "receive_content": lambda person: "?" + _addresses[person.id].partition("?")[2],
 }
+
+_addresses: dict[str, str] = {}
+"""Where each person's last announced file is to be put."""
 
 
 # A secret that is a route's path, as who was given it has it.
@@ -122,7 +143,7 @@ class Visit:
         return self.route.methods[0]
 
     def by(self, person: Person, **options: Any) -> Any:
-        return person(self.method, self.path, self.body, **options)
+        return person(self.method, self.path, self.body, **OTHER_BODIES.get(self.route.name, {}), **options)
 
 
 def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = None) -> Visit:
@@ -134,6 +155,8 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
         path = path.replace("{token}", SECRETS[route.name](owner))
     for name in things_named_by(route):
         path = path.replace(f"{{{name}}}", names(name) if names else thing(route, name, owner, path))
+        thing = PARTICULAR.get(route.name, THINGS[name])
+        path = path.replace(f"{{{name}}}", names(name) if names else thing(owner))
     assert "{" not in path, f"{route.name}: walk.py has nothing to put into {path}"
     assert (route.endpoint.body is None) == (route.name not in BODIES), f"{route.name}: walk.py lacks a body for it"
     if not names and route.name in QUERIES:
@@ -170,6 +193,37 @@ def of_an_application(person: Person, things: str, route: str) -> str:
     """The id of a thing of the application that the person made last."""
     application = person.get("/api/applications").json()["items"][0]["id"]
     return str(made(person, f"/api/applications/{application}/{things}", route)["id"])
+def uploaded(person: Person) -> str:
+    """The id of a file of the person's, sent with their newest application."""
+    let_upload(person)
+    newest = person.get("/api/applications?limit=1").json()["items"]
+    answer = person.upload(CONTENT, data={"application_id": newest[0]["id"]} if newest else {})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def let_upload(person: Person) -> None:
+    """Let somebody upload as much as they like: ten files in a lifetime are few for a walk."""
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as sql:
+        sql.execute(
+            """INSERT INTO quota_overrides VALUES (%s, 'resume_uploads', NULL, 'a walk')
+               ON CONFLICT (user_id, metric) DO UPDATE SET units = NULL""",
+            [person.id],
+        )
+
+
+def announcement() -> dict[str, Any]:
+    return {"name": "cv.txt", "size": len(CONTENT), "sha256": hashlib.sha256(CONTENT).hexdigest()}
+
+
+def announced(person: Person, *, is_put: bool = False) -> str:
+    """The id of a file that is waited for, and perhaps was put where it belongs."""
+    let_upload(person)
+    file = made(person, "/api/files/uploads", "begin_upload")
+    _addresses[person.id] = file["upload"]["url"]
+    if is_put:
+        assert person("PUT", file["upload"]["url"], content=CONTENT).status_code == 204
+    return str(file["id"])
 
 
 def sent(person: Person, purpose: str) -> str:

@@ -89,6 +89,7 @@ class Caller:
         """Put ids of real things and real credentials in the place of made-up ones."""
         things: dict[str, Callable[[], str]] = {
             "application_id": lambda: self._person.create_application()["id"],
+            "file_id": lambda: walk.PARTICULAR.get(self._operation_id, walk.THINGS["file_id"])(self._person),
             "metric": lambda: "resume_uploads",
             "event_id": lambda: walk.THINGS["event_id"](self._person),
             "stage_id": self._find_stage,
@@ -135,6 +136,13 @@ class Caller:
             case.body["status"] = "interview"
         if self._operation_id == "begin_passkey_login":
             case.body = {}
+        if self._operation_id in ("upload_file", "receive_content"):
+            case.body = {"file": walk.CONTENT.decode()} if self._operation_id == "upload_file" else walk.CONTENT
+        if self._operation_id in ("begin_upload", "link_file"):
+            credentials[self._operation_id] = walk.BODIES[self._operation_id](self._person)
+            if isinstance(case.body, dict):
+                for name in ("application_id", "series_id"):  # of things that are not there
+                    case.body.pop(name, None)
         if self._operation_id == "register_passkey":
             credentials[self._operation_id] = ceremonies.registration(self._someone_with_room())
         if self._operation_id == "login_with_passkey":

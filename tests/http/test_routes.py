@@ -79,8 +79,8 @@ def test_what_a_path_names_is_what_its_handler_takes(routes: list[Route], app: A
 def test_every_route_answers_with_something_we_can_write(routes: list[Route]) -> None:
     for route in routes:
         texts = (http.Json, http.Html, http.Zip, fields.PlainText, fields.WebPage, fields.Svg, http.Calendar)
-        plain = (None, type(None), *texts, sessions.SignedOut, fields.Accepted)
-        away = (identities.Departure, identities.Arrival)
+        plain = (None, type(None), *texts, sessions.SignedOut, fields.Accepted, fields.Contents)
+        away = (identities.Departure, identities.Arrival, fields.Elsewhere)
         for answer in route.endpoint.answers:
             assert answer.model is not None or answer.kind in (*plain, *away), f"{route.name} returns {answer.kind}"
             if route.endpoint.location:
@@ -134,7 +134,13 @@ def test_no_route_takes_what_is_meant_for_another(app: App, routes: list[Route],
 
 def test_every_function_is_a_route_a_timer_or_the_catch_all(app: App, routes: list[Route]) -> None:
     timers = set(triggers(app, "timerTrigger"))
-    assert timers == {"purge_expired_sessions", "deliver_mail", "erase_deleted_accounts", "send_reminders"}
+    assert timers == {
+        "purge_expired_sessions",
+        "deliver_mail",
+        "erase_deleted_accounts",
+        "send_reminders",
+        "remove_files",
+    }
     assert set(functions(app)) == {route.name for route in routes} | timers | {"zz_unmatched"}
 
 

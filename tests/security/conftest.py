@@ -55,6 +55,7 @@ CACHES = (
     keys.keyring,
     keys.refresh_keys,
     keys.device_keys,
+    keys.upload_keys,
     sealing.sealing_keys,
     access_tokens._prove,
     access_tokens._header,

@@ -108,6 +108,8 @@ THINGS: dict[str, Callable[[Person], str]] = {
 SECRETS: dict[str, Callable[[Person], str]] = {
     "open_share": lambda person: made(person, "/api/shares", "create_share")["token"],
     "read_calendar": lambda person: feed_token(person),
+}
+
 # Things of which the name does not tell what they have to be.
 PARTICULAR: dict[str, Callable[[Person], str]] = {
     "receive_content": lambda person: announced(person),
@@ -125,7 +127,6 @@ _addresses: dict[str, str] = {}
 """Where each person's last announced file is to be put."""
 
 
-# A secret that is a route's path, as who was given it has it.
 WITHIN = {"interview_id": "create_interview", "task_id": "create_application_task"}
 """By which route a thing is made where the path names it within an application."""
 
@@ -193,6 +194,8 @@ def of_an_application(person: Person, things: str, route: str) -> str:
     """The id of a thing of the application that the person made last."""
     application = person.get("/api/applications").json()["items"][0]["id"]
     return str(made(person, f"/api/applications/{application}/{things}", route)["id"])
+
+
 def uploaded(person: Person) -> str:
     """The id of a file of the person's, sent with their newest application."""
     let_upload(person)

@@ -54,5 +54,7 @@ PURGES: dict[str, bytes] = {
     ),
     "shares": _bite("shares", "id", "expires_at <= now()"),
     "audit_events": statement("SELECT audit_forget_expired(%(audit_days)s, %(batch)s)"),
+    # What lies in a store of its own goes first: for files, the trash is the list of what is to be removed there.
+    "trash": _bite("trash", "id", "deleted_at <= now() - interval '30 days' AND kind <> 'files'"),
     "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
 }

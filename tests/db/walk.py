@@ -46,6 +46,14 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "move_application": lambda _: {"status": "interview", "round": 2},
     "capture_application": lambda _: {"url": site.site().says(site.page(site.POSTING))},
     "create_share": lambda _: {"name": "For my coach", "all": True},
+    "create_company": lambda _: {"name": f"Contoso {secrets.token_hex(8)}"},
+    "update_company": lambda _: {"notes": "They make widgets."},
+    "create_contact": lambda _: {"name": "Grace"},
+    "update_contact": lambda _: {"notes": "Call her."},
+    "link_contact": lambda _: {"name": "Grace", "role": "recruiter"},
+    "update_contact_link": lambda _: {"role": "referral"},
+    "create_note": lambda _: {"body": "They called."},
+    "update_note": lambda _: {"body": "They called again."},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
@@ -68,12 +76,25 @@ PREPARATIONS: dict[str, Callable[[Person], object]] = {
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.
 THINGS: dict[str, Callable[[Person], str]] = {
     "application_id": lambda person: str(person.create_application()["id"]),
+    "company_id": lambda person: made(person, "/api/companies", "create_company")["id"],
+    "contact_id": lambda person: made(person, "/api/contacts", "create_contact")["id"],
+    "trash_id": lambda person: deleted(person),
     "passkey_id": lambda person: str(ceremonies.new_passkey(person)[1]["id"]),
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
     "share_id": lambda person: made(person, "/api/shares", "create_share")["id"],
     "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
     "user_id": lambda person: granted(person),
+}
+
+# Things that belong to another thing in the same path.
+THINGS_WITHIN: dict[tuple[str, str], Callable[[Person, str], str]] = {
+    ("application_id", "contact_id"): lambda person, application: made(
+        person, f"/api/applications/{application}/contacts", "link_contact"
+    )["id"],
+    ("application_id", "note_id"): lambda person, application: made(
+        person, f"/api/applications/{application}/notes", "create_note"
+    )["id"],
 }
 
 # What has to have happened, and the query by which the call then goes on.
@@ -112,13 +133,30 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
     path = route.path.replace("{metric}", METRIC).replace("{provider}", PROVIDER)
     if route.name in SECRETS:
         path = path.replace("{token}", SECRETS[route.name](owner))
+    within: dict[str, str] = {}
     for name in things_named_by(route):
-        path = path.replace(f"{{{name}}}", names(name) if names else THINGS[name](owner))
+        within[name] = names(name) if names else a_thing(owner, name, within)
+        path = path.replace(f"{{{name}}}", within[name])
     assert "{" not in path, f"{route.name}: walk.py has nothing to put into {path}"
     assert (route.endpoint.body is None) == (route.name not in BODIES), f"{route.name}: walk.py lacks a body for it"
     if not names and route.name in QUERIES:
         path += QUERIES[route.name](owner)
     return Visit(route, path, BODIES[route.name](owner) if route.name in BODIES else None)
+
+
+def a_thing(owner: Person, name: str, within: dict[str, str]) -> str:
+    """The id of a new thing of the owner's, within what the path has named before it."""
+    for outer, outer_id in within.items():
+        if (outer, name) in THINGS_WITHIN:
+            return THINGS_WITHIN[outer, name](owner, outer_id)
+    return THINGS[name](owner)
+
+
+def deleted(person: Person) -> str:
+    """The id of something of the person's in the trash."""
+    company = THINGS["company_id"](person)
+    assert person.delete(f"/api/companies/{company}").status_code == 204
+    return company
 
 
 def things_named_by(route: Route) -> list[str]:
@@ -208,7 +246,9 @@ def furnish_tracker(person: Person, sql: psycopg.Connection[Any]) -> None:
     for statement in (
         """INSERT INTO event_revisions (user_id, event_id, was) SELECT user_id, id, '{}' FROM application_events
            WHERE application_id = %(application_id)s""",
-        "INSERT INTO notes (user_id, application_id, body) VALUES (%(user_id)s, %(application_id)s, 'They called.')",
+        """WITH n AS (INSERT INTO notes (user_id, application_id, body)
+                      VALUES (%(user_id)s, %(application_id)s, 'They called.') RETURNING id)
+           INSERT INTO note_revisions (user_id, note_id, body) SELECT %(user_id)s, id, 'They' FROM n""",
         """WITH c AS (INSERT INTO contacts (user_id, name) VALUES (%(user_id)s, 'Grace') RETURNING id)
            INSERT INTO application_contacts (user_id, application_id, contact_id)
            SELECT %(user_id)s, %(application_id)s, id FROM c""",

@@ -36,7 +36,14 @@ class Endpoint:
     @property
     def _place(self) -> str:
         return self.path.format(
-            application_id=ANY_ID, user_id=ANY_ID, passkey_id=ANY_ID, metric="exports", provider="google"
+            application_id=ANY_ID,
+            company_id=ANY_ID,
+            contact_id=ANY_ID,
+            note_id=ANY_ID,
+            user_id=ANY_ID,
+            passkey_id=ANY_ID,
+            metric="exports",
+            provider="google",
         )
 
     def send(self, client: Client, content: bytes, media_type: str = "application/json") -> httpx.Response:
@@ -74,6 +81,14 @@ ENDPOINTS = [
     Endpoint("POST", "/api/applications/{application_id}/move", {"status": "applied"}),
     Endpoint("POST", "/api/applications/from-url", {"url": "https://127.0.0.1:1/"}),
     Endpoint("POST", "/api/shares", {"name": "For my coach", "all": True}),
+    Endpoint("POST", "/api/companies", {"name": "Contoso"}),
+    Endpoint("PATCH", "/api/companies/{company_id}", None),
+    Endpoint("POST", "/api/contacts", {"name": "Grace"}),
+    Endpoint("PATCH", "/api/contacts/{contact_id}", None),
+    Endpoint("POST", "/api/applications/{application_id}/contacts", {"name": "Grace"}),
+    Endpoint("PATCH", "/api/applications/{application_id}/contacts/{contact_id}", None),
+    Endpoint("POST", "/api/applications/{application_id}/notes", {"body": "They called."}),
+    Endpoint("PATCH", "/api/applications/{application_id}/notes/{note_id}", None),
     Endpoint("POST", "/api/quotas/{metric}/consume", None),
     Endpoint("POST", "/api/quotas/{metric}/reserve", {"key": "k"}),
     Endpoint("PATCH", "/api/admin/users/{user_id}", None),

@@ -640,17 +640,17 @@ async def get_application_contact(caller: AnyCaller, application_id: UUID, conta
 @app.route("api/applications/{application_id:guid}/contacts/{contact_id:guid}", methods=["PATCH"])
 @endpoint(scope("applications:write"))
 async def update_contact_link(
-    caller: AnyCaller, application_id: UUID, contact_id: UUID, body: LinkChanges
+    caller: AnyCaller, application_id: UUID, contact_id: UUID, body: LinkChanges, versions: Versions
 ) -> Document[LinkedContact]:
     """Change what a contact has to do with an application."""
-    return await contacts.update_contact_link(caller, application_id, contact_id, body)
+    return await contacts.update_contact_link(caller, application_id, contact_id, body, versions=versions)
 
 
 @app.route("api/applications/{application_id:guid}/contacts/{contact_id:guid}", methods=["DELETE"])
 @endpoint(scope("applications:write"))
-async def unlink_contact(caller: AnyCaller, application_id: UUID, contact_id: UUID) -> None:
+async def unlink_contact(caller: AnyCaller, application_id: UUID, contact_id: UUID, versions: Versions) -> None:
     """Unlink a contact from an application; the contact stays."""
-    return await contacts.unlink_contact(caller, application_id, contact_id)
+    return await contacts.unlink_contact(caller, application_id, contact_id, versions=versions)
 
 
 @app.route("api/applications/{application_id:guid}/notes", methods=["GET"])

@@ -102,11 +102,22 @@ class LinkChanges(Changes):
     role: Role | None = None
 
 
-class LinkedContact(Contact):
-    """A contact, and what they have to do with an application."""
+class LinkedContact(Response):
+    """A contact, and what they have to do with an application. The times and the version are those of the link."""
 
+    id: Annotated[UUID, Field(description="The contact's.")]
+    company_id: UUID | None
+    company: str | None
+    name: str
+    title: str | None
+    email: str | None
+    phone: str | None
+    url: str | None
+    notes: str | None
     role: str | None
-    linked_at: Moment
+    created_at: Moment
+    updated_at: Moment
+    version: int
 
 
 class ContactQuery(Query):

@@ -74,7 +74,15 @@ LIST_CONTACTS: dict[str, bytes] = {sort: _list_in_order(sort) for sort in get_ar
 
 # ---------------------------------------------------------------- who has to do with an application
 
-LINKED = columns(LinkedContact, "contacts", company=COMPANY, role="link.role", linked_at="link.created_at")
+LINKED = columns(
+    LinkedContact,
+    "contacts",
+    company=COMPANY,
+    role="link.role",
+    created_at="link.created_at",
+    updated_at="link.updated_at",
+    version="link.version",
+)
 
 LINK = sql.SQL(
     """
@@ -87,10 +95,12 @@ LINK = sql.SQL(
         INSERT INTO application_contacts (application_id, contact_id, role)
         SELECT %(application_id)s, coalesce(%(contact_id)s::uuid, (SELECT id FROM made)), %(role)s
         ON CONFLICT (application_id, contact_id) DO UPDATE
-        SET role = coalesce(EXCLUDED.role, application_contacts.role)
-        RETURNING contact_id, role, created_at
+        SET role = coalesce(EXCLUDED.role, application_contacts.role),
+            version = application_contacts.version + (EXCLUDED.role <> coalesce(application_contacts.role, ''))::int,
+            updated_at = now()
+        RETURNING contact_id, role, created_at, updated_at, version
     ), shown AS (
-        SELECT contacts.id, contacts.version, {document} AS document
+        SELECT contacts.id, link.version, {document} AS document
         FROM link JOIN (TABLE made UNION ALL SELECT * FROM contacts WHERE id = %(contact_id)s::uuid) AS contacts
                   ON contacts.id = link.contact_id
     )
@@ -109,24 +119,51 @@ LINK_CONTACT = Creation((LINK + ANSWER).as_bytes(None), (LINK + KEPT + ANSWER).a
 
 GET_LINK = statement(
     """
-    SELECT contacts.version, {document} FROM application_contacts link JOIN contacts ON contacts.id = link.contact_id
+    SELECT link.version, {document} FROM application_contacts link JOIN contacts ON contacts.id = link.contact_id
     WHERE link.application_id = %(application_id)s AND link.contact_id = %(id)s
     """,
     document=LINKED,
 )
+FOUND = sql.SQL(
+    """
+    found AS (
+        SELECT application_id, contact_id, version FROM application_contacts
+        WHERE application_id = %(application_id)s AND contact_id = %(id)s FOR UPDATE
+    )
+    """
+)
 UPDATE_LINK = statement(
     """
-    WITH link AS (
-        UPDATE application_contacts SET role = %(role)s
-        WHERE application_id = %(application_id)s AND contact_id = %(id)s
-        RETURNING contact_id, role, created_at
+    WITH {found}, link AS (
+        UPDATE application_contacts SET
+            role = CASE WHEN changes ? 'role' THEN changes ->> 'role' ELSE role END,
+            version = application_contacts.version + (changes <> '{{}}')::int,
+            updated_at = CASE WHEN changes <> '{{}}' THEN now() ELSE updated_at END
+        FROM found, CAST(%(changes)s AS jsonb) AS changes
+        WHERE (application_contacts.application_id, application_contacts.contact_id)
+              = (found.application_id, found.contact_id)
+          AND (%(versions)s::int[] IS NULL OR found.version = ANY(%(versions)s::int[]))
+        RETURNING application_contacts.role, application_contacts.created_at, application_contacts.updated_at,
+                  application_contacts.version
     )
-    SELECT contacts.version, {document} FROM link JOIN contacts ON contacts.id = link.contact_id
+    SELECT found.version, link.version, {document}
+    FROM found JOIN contacts ON contacts.id = found.contact_id LEFT JOIN link ON true
     """,
-    document=LINKED,
+    found=FOUND,
+    document=sql.SQL("CASE WHEN link.version IS NOT NULL THEN {} END").format(LINKED),
 )
 UNLINK_CONTACT = statement(
-    "DELETE FROM application_contacts WHERE application_id = %(application_id)s AND contact_id = %(id)s RETURNING true"
+    """
+    WITH {found}, removed AS (
+        DELETE FROM application_contacts USING found
+        WHERE (application_contacts.application_id, application_contacts.contact_id)
+              = (found.application_id, found.contact_id)
+          AND (%(versions)s::int[] IS NULL OR found.version = ANY(%(versions)s::int[]))
+        RETURNING application_contacts.contact_id
+    )
+    SELECT found.version, removed.contact_id IS NOT NULL FROM found LEFT JOIN removed ON true
+    """,
+    found=FOUND,
 )
 LIST_LINKS = statement(
     """
@@ -142,7 +179,9 @@ LIST_LINKS = statement(
 )
 
 HELD = (
-    Holding("application_contacts", shown=("application_id", "contact_id", "role", "created_at")),
+    Holding(
+        "application_contacts", shown=("application_id", "contact_id", "role", "created_at", "updated_at", "version")
+    ),
     Holding(
         "contacts",
         shown=(

@@ -20,7 +20,7 @@ from shared.contacts.models import (
 )
 from shared.db import AnyCaller
 from shared.documents import Document, Page, Retry, Versions
-from shared.errors import NotFound, ValidationFailed
+from shared.errors import ValidationFailed
 
 CONSTRAINTS = {
     "contacts_company_fkey": ("company_id", "unknown_company", "must be one of your companies"),
@@ -87,31 +87,26 @@ async def link_contact(
     """
     door = db.enter(caller).guarded_by(applications.within(application_id, locked=True))
     with _references_explained():
-        made = await documents.create(door, queries.LINK_CONTACT, link, retry=retry, application_id=application_id)
-    return Document(made.json, made.id, replayed=made.replayed)
+        return await documents.create(door, queries.LINK_CONTACT, link, retry=retry, application_id=application_id)
 
 
 async def get_application_contact(caller: AnyCaller, application_id: UUID, contact_id: UUID) -> Document[LinkedContact]:
-    found = await documents.get(db.enter(caller), queries.GET_LINK, id=contact_id, application_id=application_id)
-    return Document(found.json)
+    return await documents.get(db.enter(caller), queries.GET_LINK, id=contact_id, application_id=application_id)
 
 
 async def update_contact_link(
-    caller: AnyCaller, application_id: UUID, contact_id: UUID, changes: LinkChanges
+    caller: AnyCaller, application_id: UUID, contact_id: UUID, changes: LinkChanges, *, versions: Versions
 ) -> Document[LinkedContact]:
-    """Say what they have to do with it; without a role nothing changes."""
-    door = db.enter(caller)
-    statement = queries.UPDATE_LINK if "role" in changes.model_fields_set else queries.GET_LINK
-    rows = await door.write(statement, id=contact_id, application_id=application_id, role=changes.role)
-    if not rows:
-        raise NotFound
-    return Document(rows[0][1])
+    return await documents.update(
+        db.enter(caller), queries.UPDATE_LINK, contact_id, changes, versions=versions, application_id=application_id
+    )
 
 
-async def unlink_contact(caller: AnyCaller, application_id: UUID, contact_id: UUID) -> None:
+async def unlink_contact(caller: AnyCaller, application_id: UUID, contact_id: UUID, *, versions: Versions) -> None:
     """They have nothing to do with it; the contact itself stays."""
-    if not await db.enter(caller).write(queries.UNLINK_CONTACT, id=contact_id, application_id=application_id):
-        raise NotFound
+    await documents.remove(
+        db.enter(caller), queries.UNLINK_CONTACT, contact_id, versions=versions, application_id=application_id
+    )
 
 
 @contextmanager

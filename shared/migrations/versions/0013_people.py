@@ -51,6 +51,12 @@ END $$;
 CREATE TRIGGER companies_adopt AFTER INSERT ON companies FOR EACH ROW WHEN (pg_trigger_depth() = 0)
     EXECUTE FUNCTION adopt_applications();
 
+-- What somebody has to do with an application is edited, too.
+ALTER TABLE application_contacts
+    ADD COLUMN updated_at timestamptz NOT NULL DEFAULT now(),
+    ADD COLUMN version    integer NOT NULL DEFAULT 1;
+CREATE INDEX application_contacts_order ON application_contacts (application_id, created_at DESC, contact_id DESC);
+
 -- What a note said before it was edited.
 ALTER TABLE notes ADD UNIQUE (user_id, id);
 CREATE TABLE note_revisions (
@@ -89,6 +95,8 @@ DOWNGRADE = """
 DROP TRIGGER notes_revised ON notes;
 DROP TABLE note_revisions;
 ALTER TABLE notes DROP CONSTRAINT notes_user_id_id_key;
+DROP INDEX application_contacts_order;
+ALTER TABLE application_contacts DROP COLUMN updated_at, DROP COLUMN version;
 DROP TRIGGER companies_adopt ON companies;
 DROP TRIGGER companies_renamed ON companies;
 DROP FUNCTION within_note(uuid, uuid), revise_note(), adopt_applications(), rename_at_applications(),

@@ -96,7 +96,8 @@ LINK = sql.SQL(
         SELECT %(application_id)s, coalesce(%(contact_id)s::uuid, (SELECT id FROM made)), %(role)s
         ON CONFLICT (application_id, contact_id) DO UPDATE
         SET role = coalesce(EXCLUDED.role, application_contacts.role),
-            version = application_contacts.version + (EXCLUDED.role <> coalesce(application_contacts.role, ''))::int,
+            version = application_contacts.version
+                      + (coalesce(EXCLUDED.role, '') NOT IN ('', coalesce(application_contacts.role, '')))::int,
             updated_at = now()
         RETURNING contact_id, role, created_at, updated_at, version
     ), shown AS (

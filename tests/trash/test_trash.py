@@ -233,7 +233,7 @@ def test_the_trash_says_what_is_in_it_the_latest_first(person: Person, things: d
     assert [entry["kind"] for entry in entries] == order[::-1]
     titles = {entry["kind"]: entry["title"] for entry in entries}
     assert titles["contact"] == "Grace"
-    assert titles["note"] == " third "
+    assert titles["note"] == "third"
     assert (titles["file"], titles["task"], titles["company"]) == ("cv.pdf", "Call them", "Contoso")
     seen: list[Any] = []
     cursor = ""

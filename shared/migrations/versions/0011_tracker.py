@@ -93,7 +93,8 @@ END $$;
 # ---------------------------------------------------------------- names and addresses that mean the same
 
 CANONICAL = """
--- "Contoso Ltd." and "CONTOSO, Limited" are one company: without case, punctuation and legal forms at the end.
+-- "Contoso Ltd." and "CONTOSO, Limited" are one company: without case, punctuation and legal forms at the end. No longer
+-- than an index takes: some characters are eighteen when they are normalized.
 CREATE FUNCTION canonical_company(name text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     plain text := btrim(regexp_replace(regexp_replace(lower(normalize(name, NFKC)), '[''\u2019`.]', '', 'g'),
@@ -102,7 +103,7 @@ DECLARE
         '( (inc|incorporated|llc|llp|ltd|limited|plc|corp|corporation|co|company|gmbh|ggmbh|mbh|ag|se|kg|kgaa|ug|ohg|ev'
         '|sa|sas|sarl|srl|spa|bv|nv|ab|as|asa|oy|oyj|aps|pty|pte|kk|sl|sro|sp zoo|sp z oo))+$', '');
 BEGIN
-    RETURN coalesce(nullif(short, ''), nullif(plain, ''), lower(name));
+    RETURN left(coalesce(nullif(short, ''), nullif(plain, ''), lower(name)), 500);
 END $$;
 
 -- An address without what only tells where somebody found it. What names the posting stays: gh_jid, jk, currentJobId
@@ -732,9 +733,9 @@ BEGIN
     END IF;
     INSERT INTO trash (id, user_id, kind, title, content)
     SELECT the_id, (the_row ->> 'user_id')::uuid, the_table,
-           left(regexp_replace(coalesce(
+           left(btrim(regexp_replace(coalesce(
                (the_row ->> 'position') || ', ' || (the_row ->> 'company'), the_row ->> 'name', the_row ->> 'title',
-               the_row ->> 'body', the_row ->> 'note', the_row ->> 'kind', ''), '\\s+', ' ', 'g'), 200),
+               the_row ->> 'body', the_row ->> 'note', the_row ->> 'kind', ''), '\\s+', ' ', 'g')), 200),
            jsonb_agg(item ORDER BY last)
     FROM (SELECT item, max(n) AS last
           FROM with_dependents(the_table::regclass, ARRAY[the_row]) WITH ORDINALITY AS items (item, n)

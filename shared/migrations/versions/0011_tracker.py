@@ -93,8 +93,8 @@ END $$;
 # ---------------------------------------------------------------- names and addresses that mean the same
 
 CANONICAL = """
--- "Contoso Ltd." and "CONTOSO, Limited" are one company: without case, punctuation and legal forms at the end. No longer
--- than an index takes: some characters are eighteen when they are normalized.
+-- "Contoso Ltd." and "CONTOSO, Limited" are one company: without case, punctuation and legal forms at the end. As
+-- long as an index takes: some characters are eighteen when they are normalized.
 CREATE FUNCTION canonical_company(name text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     plain text := btrim(regexp_replace(regexp_replace(lower(normalize(name, NFKC)), '[''\u2019`.]', '', 'g'),
@@ -805,7 +805,7 @@ BEGIN
                            (item ->> 'of')::regclass, item ->> 'pointer')
             USING target, (item ->> 'id')::uuid;
             GET DIAGNOSTICS changed = ROW_COUNT;
-            IF changed = 0 THEN  -- it points elsewhere by now, or is in the trash
+            IF changed = 0 AND NOT is_there((item ->> 'of')::regclass, (item ->> 'id')::uuid) THEN
                 PERFORM leave_with(kept.user_id, (item ->> 'id')::uuid, item);
             END IF;
             CONTINUE;

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from secrets import token_hex
 from typing import Any
 from urllib.parse import parse_qsl
@@ -99,7 +100,10 @@ class Caller:
             "share_id": lambda: walk.THINGS["share_id"](self._someone_without_shares()),
             "token": lambda: walk.SECRETS["open_share"](self._someone_without_shares()),
         }
-        case.path_parameters.update({name: things[name]() for name in case.path_parameters})
+        within: dict[str, str] = {}
+        for name in sorted(case.path_parameters):  # application_id is the first, and others are within it
+            made = things[name] if name in things else partial(walk.a_thing, self._person, name, within)
+            case.path_parameters[name] = within[name] = made()
         if self._operation_id in walk.QUERIES:
             query = walk.QUERIES[self._operation_id](self._person)
             case.query.update(parse_qsl(query.removeprefix("?")))
@@ -115,6 +119,7 @@ class Caller:
             "create_share",
             "capture_application",
         ):
+        if self._operation_id in ("finish_login", "reauthenticate", "enable_totp", "link_contact"):
             case.body = walk.BODIES[self._operation_id](self._person)
         credentials: dict[str, dict[str, Any]] = {
             "register": {"email": email, "password": PASSWORD},

@@ -65,7 +65,7 @@ def furnish(person: Person, sql: Sql) -> dict[str, str]:
         "task": "tasks",
         "file": "files",
     }.items():
-        things[kind] = only(table)  # type: ignore[arg-type]
+        things[kind] = only(table)
     return things
 
 
@@ -84,16 +84,14 @@ def rows_of(sql: Sql, person: Person, *, without: dict[str, set[str]] | None = N
     """All of somebody's rows, as text to the last digit; ``without`` some columns of some tables."""
     found: Rows = {}
     for table in tables(sql):
-        ignored = list((without or {}).get(table, set()))
-        query = SQL("SELECT (to_jsonb(t) - %s::text[])::text FROM {} t WHERE user_id = %s ORDER BY 1").format(
-            Identifier(table)
-        )
-        if not ignored:
-            query = SQL(
-                "SELECT row_to_json(t)::text FROM {} t WHERE %s::text[] IS NOT NULL AND user_id = %s ORDER BY 1"
+        name = Identifier(table)
+        if ignored := list((without or {}).get(table, ())):
+            query = SQL("SELECT (to_jsonb(t) - {}::text[])::text FROM {} t WHERE user_id = %s ORDER BY 1").format(
+                ignored, name
             )
-            query = query.format(Identifier(table))
-        found[table] = [text for (text,) in sql.execute(query, [ignored, person.id])]
+        else:
+            query = SQL("SELECT row_to_json(t)::text FROM {} t WHERE user_id = %s ORDER BY 1").format(name)
+        found[table] = [text for (text,) in sql.execute(query, [person.id])]
     return found
 
 

@@ -236,7 +236,7 @@ def test_the_trash_says_what_is_in_it_the_latest_first(person: Person, things: d
     assert titles["note"] == "third"
     assert (titles["file"], titles["task"], titles["company"]) == ("cv.pdf", "Call them", "Contoso")
     seen: list[Any] = []
-    cursor = ""
+    cursor: str | None = ""
     while cursor is not None:
         page = person.get("/api/trash?limit=3" + (cursor and f"&cursor={cursor}")).json()
         seen += page["items"]
@@ -319,9 +319,7 @@ def test_a_company_whose_place_was_taken_comes_back_once_the_other_has_gone(pers
 def test_a_task_of_nothing_is_not_deleted_as_one_of_an_application(
     person: Person, things: dict[str, str], sql: Sql
 ) -> None:
-    (task,) = (
-        sql.execute("INSERT INTO tasks (user_id, title) VALUES (%s, 'x') RETURNING id", [person.id]).fetchone() or ()
-    )
+    task = ask(sql, person, "INSERT INTO tasks (title) VALUES ('x') RETURNING id")
     with pytest.raises(psycopg.Error) as refused:
         ask(sql, person, "SELECT discard('tasks', %s, NULL, %s)", task, things["application"])
     assert refused.value.sqlstate == "JT404"

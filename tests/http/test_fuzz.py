@@ -118,8 +118,8 @@ class Caller:
             "enable_totp",
             "create_share",
             "capture_application",
+            "link_contact",
         ):
-        if self._operation_id in ("finish_login", "reauthenticate", "enable_totp", "link_contact"):
             case.body = walk.BODIES[self._operation_id](self._person)
         credentials: dict[str, dict[str, Any]] = {
             "register": {"email": email, "password": PASSWORD},

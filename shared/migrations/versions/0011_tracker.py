@@ -743,12 +743,14 @@ BEGIN
     EXECUTE format('DELETE FROM %I WHERE id = $1', the_table) USING the_id;
 END $$;
 
--- Whether a row is there; if so, nobody takes it away before we are done.
+-- Whether a row is there; if so, nobody takes it away before we are done, where we may lock it.
 CREATE FUNCTION is_there(the_table regclass, the_id uuid) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     found_it boolean;
 BEGIN
-    EXECUTE format('SELECT true FROM %s WHERE id = $1 FOR KEY SHARE', the_table) INTO found_it USING the_id;
+    EXECUTE format('SELECT true FROM %s WHERE id = $1 %s', the_table,
+                   CASE WHEN has_any_column_privilege(the_table, 'UPDATE') THEN 'FOR KEY SHARE' ELSE '' END)
+    INTO found_it USING the_id;
     RETURN found_it IS NOT NULL;
 END $$;
 

@@ -30,7 +30,8 @@ MORE: tuple[LiteralString, ...] = (
     """WITH s AS (INSERT INTO shares (user_id, digest, name, covers_all, is_anonymous, expires_at)
                   VALUES (%(user)s, sha256(gen_random_uuid()::text::bytea), 'My coach', false, false,
                           now() + interval '1 day') RETURNING id)
-       INSERT INTO share_applications (user_id, share_id, application_id) SELECT %(user)s, id, %(application)s FROM s""",
+       INSERT INTO share_applications (user_id, share_id, application_id)
+       SELECT %(user)s, id, %(application)s FROM s""",
     "UPDATE applications SET board_rank = 1.2345678901234567890 WHERE id = %(application)s",
 )
 

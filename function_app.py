@@ -13,6 +13,8 @@ from shared import (
     board,
     calendar,
     capture,
+    companies,
+    contacts,
     factors,
     files,
     health,
@@ -20,6 +22,7 @@ from shared import (
     interviews,
     leaving,
     mail,
+    notes,
     openapi,
     passkeys,
     quotas,
@@ -32,6 +35,7 @@ from shared import (
     tasks,
     timeline,
     tokens,
+    trash,
 )
 from shared.access import anyone, fresh, member, member_or_token, role, scope
 from shared.accounts import LastWayIn, Profile, ProfileChanges
@@ -64,6 +68,17 @@ from shared.applications import Application, ApplicationChanges, ApplicationDraf
 from shared.audit import Activity, ActivityQuery, AuditEvent, AuditQuery
 from shared.board import Board, BoardQuery, Place
 from shared.calendar import Feed, NewFeed
+from shared.companies import Company, CompanyChanges, CompanyDraft, CompanyExists, CompanyQuery
+from shared.contacts import (
+    Contact,
+    ContactChanges,
+    ContactDraft,
+    ContactLink,
+    ContactQuery,
+    LinkChanges,
+    LinkedContact,
+    LinkQuery,
+)
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
@@ -85,6 +100,7 @@ from shared.health import Health, NotReady, Readiness
 from shared.http import OAUTH_COOKIE, AnyQuery, Calendar, Call, Html, Json, Zip, endpoint
 from shared.identities import Arrival, Departure, Identity, LinkBegun
 from shared.interviews import Interview, InterviewChanges, InterviewDraft, InterviewPage, InterviewQuery
+from shared.notes import Note, NoteChanges, NoteDraft, NoteQuery, NoteRevision
 from shared.passkeys import Passkey, Passkeys
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
@@ -109,6 +125,7 @@ from shared.timeline import (
     LastMove,
     TimelineFull,
 )
+from shared.trash import Restored, TrashItem, TrashQuery
 
 keyring()  # settings or keys that cannot be used are refused at start, not at the first request
 app = App(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -672,6 +689,168 @@ async def place_application(
 # ---------------------------------------------------------------- Companies, contacts and notes
 
 
+@app.route("api/companies", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_companies(caller: AnyCaller, query: CompanyQuery) -> Page[Company]:
+    """List companies, a page at a time."""
+    return await companies.list_companies(caller, query)
+
+
+@app.route("api/companies", methods=["POST"])
+@endpoint(scope("applications:write"), status=201, location="/api/companies/{id}", raises=(CompanyExists,))
+async def create_company(caller: AnyCaller, body: CompanyDraft, retry: Retry | None) -> Document[Company]:
+    """Write a company down; there is one of each name."""
+    return await companies.create_company(caller, body, retry=retry)
+
+
+@app.route("api/companies/{company_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_company(caller: AnyCaller, company_id: UUID) -> Document[Company]:
+    """Read a company."""
+    return await companies.get_company(caller, company_id)
+
+
+@app.route("api/companies/{company_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"), raises=(CompanyExists,))
+async def update_company(
+    caller: AnyCaller, company_id: UUID, body: CompanyChanges, versions: Versions
+) -> Document[Company]:
+    """Change a company; its applications follow another name."""
+    return await companies.update_company(caller, company_id, body, versions=versions)
+
+
+@app.route("api/companies/{company_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def delete_company(caller: AnyCaller, company_id: UUID, versions: Versions) -> None:
+    """Put a company into the trash; its applications and contacts stay."""
+    return await companies.delete_company(caller, company_id, versions=versions)
+
+
+@app.route("api/contacts", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_contacts(caller: AnyCaller, query: ContactQuery) -> Page[Contact]:
+    """List contacts, a page at a time."""
+    return await contacts.list_contacts(caller, query)
+
+
+@app.route("api/contacts", methods=["POST"])
+@endpoint(scope("applications:write"), status=201, location="/api/contacts/{id}")
+async def create_contact(caller: AnyCaller, body: ContactDraft, retry: Retry | None) -> Document[Contact]:
+    """Write a contact down."""
+    return await contacts.create_contact(caller, body, retry=retry)
+
+
+@app.route("api/contacts/{contact_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_contact(caller: AnyCaller, contact_id: UUID) -> Document[Contact]:
+    """Read a contact."""
+    return await contacts.get_contact(caller, contact_id)
+
+
+@app.route("api/contacts/{contact_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"))
+async def update_contact(
+    caller: AnyCaller, contact_id: UUID, body: ContactChanges, versions: Versions
+) -> Document[Contact]:
+    """Change a contact; what is left out stays."""
+    return await contacts.update_contact(caller, contact_id, body, versions=versions)
+
+
+@app.route("api/contacts/{contact_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def delete_contact(caller: AnyCaller, contact_id: UUID, versions: Versions) -> None:
+    """Put a contact into the trash, with its links to applications."""
+    return await contacts.delete_contact(caller, contact_id, versions=versions)
+
+
+@app.route("api/applications/{application_id:guid}/contacts", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_application_contacts(caller: AnyCaller, application_id: UUID, query: LinkQuery) -> Page[LinkedContact]:
+    """List who has to do with an application, the latest linked first."""
+    return await contacts.list_application_contacts(caller, application_id, query)
+
+
+@app.route("api/applications/{application_id:guid}/contacts", methods=["POST"])
+@endpoint(scope("applications:write"), status=201, location="/api/applications/{application_id}/contacts/{id}")
+async def link_contact(
+    caller: AnyCaller, application_id: UUID, body: ContactLink, retry: Retry | None
+) -> Document[LinkedContact]:
+    """Link a contact, or a new one, to an application.
+
+    Linked once more, it stays as it is, but for another role if one is given.
+    """
+    return await contacts.link_contact(caller, application_id, body, retry=retry)
+
+
+@app.route("api/applications/{application_id:guid}/contacts/{contact_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_application_contact(caller: AnyCaller, application_id: UUID, contact_id: UUID) -> Document[LinkedContact]:
+    """Read a contact and what they have to do with an application."""
+    return await contacts.get_application_contact(caller, application_id, contact_id)
+
+
+@app.route("api/applications/{application_id:guid}/contacts/{contact_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"))
+async def update_contact_link(
+    caller: AnyCaller, application_id: UUID, contact_id: UUID, body: LinkChanges, versions: Versions
+) -> Document[LinkedContact]:
+    """Change what a contact has to do with an application."""
+    return await contacts.update_contact_link(caller, application_id, contact_id, body, versions=versions)
+
+
+@app.route("api/applications/{application_id:guid}/contacts/{contact_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def unlink_contact(caller: AnyCaller, application_id: UUID, contact_id: UUID, versions: Versions) -> None:
+    """Unlink a contact from an application; the contact stays."""
+    return await contacts.unlink_contact(caller, application_id, contact_id, versions=versions)
+
+
+@app.route("api/applications/{application_id:guid}/notes", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_notes(caller: AnyCaller, application_id: UUID, query: NoteQuery) -> Page[Note]:
+    """List the notes on an application, newest first."""
+    return await notes.list_notes(caller, application_id, query)
+
+
+@app.route("api/applications/{application_id:guid}/notes", methods=["POST"])
+@endpoint(scope("applications:write"), status=201, location="/api/applications/{application_id}/notes/{id}")
+async def create_note(caller: AnyCaller, application_id: UUID, body: NoteDraft, retry: Retry | None) -> Document[Note]:
+    """Write a note on an application, in Markdown."""
+    return await notes.create_note(caller, application_id, body, retry=retry)
+
+
+@app.route("api/applications/{application_id:guid}/notes/{note_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_note(caller: AnyCaller, application_id: UUID, note_id: UUID) -> Document[Note]:
+    """Read a note."""
+    return await notes.get_note(caller, application_id, note_id)
+
+
+@app.route("api/applications/{application_id:guid}/notes/{note_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"))
+async def update_note(
+    caller: AnyCaller, application_id: UUID, note_id: UUID, body: NoteChanges, versions: Versions
+) -> Document[Note]:
+    """Change a note; what it said before is kept."""
+    return await notes.update_note(caller, application_id, note_id, body, versions=versions)
+
+
+@app.route("api/applications/{application_id:guid}/notes/{note_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def delete_note(caller: AnyCaller, application_id: UUID, note_id: UUID, versions: Versions) -> None:
+    """Put a note into the trash, with what it said before."""
+    return await notes.delete_note(caller, application_id, note_id, versions=versions)
+
+
+@app.route("api/applications/{application_id:guid}/notes/{note_id:guid}/revisions", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_note_revisions(
+    caller: AnyCaller, application_id: UUID, note_id: UUID, query: NoteQuery
+) -> Page[NoteRevision]:
+    """List what a note said before it was edited, the latest first."""
+    return await notes.list_note_revisions(caller, application_id, note_id, query)
+
+
 # ---------------------------------------------------------------- Interviews and tasks
 
 
@@ -1071,6 +1250,34 @@ async def open_share(token: str, call: Call) -> Document[shares.SharedView] | We
 
 
 # ---------------------------------------------------------------- Trash
+
+
+@app.route("api/trash", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_trash(caller: AnyCaller, query: TrashQuery) -> Page[TrashItem]:
+    """List what was deleted in the last 30 days, the latest first."""
+    return await trash.list_trash(caller, query)
+
+
+@app.route("api/trash", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def empty_trash(caller: AnyCaller) -> None:
+    """Have everything in the trash gone for good, now."""
+    return await trash.empty_trash(caller)
+
+
+@app.route("api/trash/{trash_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def delete_trash(caller: AnyCaller, trash_id: UUID) -> None:
+    """Have something in the trash gone for good, now."""
+    return await trash.delete_trash(caller, trash_id)
+
+
+@app.route("api/trash/{trash_id:guid}/restore", methods=["POST"])
+@endpoint(scope("applications:write"), raises=(trash.ParentGone, trash.AlreadyExists))
+async def restore_trash(caller: AnyCaller, trash_id: UUID) -> Document[Restored]:
+    """Put something back as it was, with everything that went with it."""
+    return await trash.restore_trash(caller, trash_id)
 
 
 # ---------------------------------------------------------------- Quotas

@@ -6,7 +6,7 @@ The model is the only list of a resource's fields: the statements here are built
 import binascii
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, LiteralString, TypeVar
 from uuid import UUID
@@ -91,10 +91,16 @@ def creation(
     fields: type[BaseModel],
     shown: type[BaseModel],
     more: tuple[LiteralString, ...] = (),
+    besides: tuple[str, ...] = (),
+    made: Mapping[str, LiteralString] | None = None,
     **computed: LiteralString,
 ) -> Creation:
-    """Statements for ``create()``: a row of ``fields`` and ``more`` columns, answered as ``shown``."""
-    names = (*fields.model_fields, *more)
+    """Statements for ``create()``: a row of ``fields`` and ``more`` columns, answered as ``shown``.
+
+    ``besides``: fields that are no columns. ``made``: columns that SQL makes of what is given.
+    """
+    made = made or {}
+    names = [name for name in (*fields.model_fields, *more) if name not in besides]
     insert = sql.SQL(
         """
         INSERT INTO {table} ({names}) VALUES ({values})
@@ -103,7 +109,7 @@ def creation(
     ).format(
         table=sql.Identifier(table),
         names=sql.SQL(", ").join(map(sql.Identifier, names)),
-        values=sql.SQL(", ").join(map(sql.Placeholder, names)),
+        values=sql.SQL(", ").join(sql.SQL(made[name]) if name in made else sql.Placeholder(name) for name in names),
         document=columns(shown, table, **computed),
     )
     return _kept(insert)
@@ -168,12 +174,14 @@ def change(
     shown: type[BaseModel],
     row: LiteralString = "id = %(id)s",
     besides: tuple[str, ...] = (),
+    made: Mapping[str, LiteralString] | None = None,
     **computed: LiteralString,
 ) -> bytes:
     """A statement for ``update()``: of ``fields``, those that are given change; with none given nothing does.
 
-    ``besides``: fields that are changed in another way.
+    ``besides``: fields that are changed in another way. ``made``: columns that SQL makes of the ``changes``.
     """
+    made = made or {}
     names = [name for name in fields.model_fields if name not in besides]
     return statement(
         """
@@ -193,7 +201,9 @@ def change(
         table=sql.Identifier(table),
         names=sql.SQL(", ").join(map(sql.Identifier, names)),
         values=sql.SQL(", ").join(
-            sql.SQL("CASE WHEN changes ? {} THEN {} ELSE {} END").format(
+            sql.SQL(made[name])
+            if name in made
+            else sql.SQL("CASE WHEN changes ? {} THEN {} ELSE {} END").format(
                 name, sql.Identifier("given", name), sql.Identifier(table, name)
             )
             for name in names

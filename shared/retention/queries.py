@@ -56,5 +56,7 @@ PURGES: dict[str, bytes] = {
     # What was due two days ago reminds nobody any more, so that it did need not be known.
     "reminders_sent": _bite("reminders_sent", "ctid", "due_at <= now() - interval '7 days'"),
     "audit_events": statement("SELECT audit_forget_expired(%(audit_days)s, %(batch)s)"),
+    # What lies in a store of its own goes first: for files, the trash is the list of what is to be removed there.
+    "trash": _bite("trash", "id", "deleted_at <= now() - interval '30 days' AND kind <> 'files'"),
     "rate_limits": _bite("rate_limits", "bucket", "reset_at <= now()"),
 }

@@ -61,6 +61,14 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "begin_upload": lambda _: announcement(),
     "update_file": lambda _: {"kind": "other"},
     "link_file": lambda person: {"file_id": uploaded(person) if person.tokens else str(UUID(int=0))},
+    "create_company": lambda _: {"name": f"Contoso {secrets.token_hex(8)}"},
+    "update_company": lambda _: {"notes": "They make widgets."},
+    "create_contact": lambda _: {"name": "Grace"},
+    "update_contact": lambda _: {"notes": "Call her."},
+    "link_contact": lambda _: {"name": "Grace", "role": "recruiter"},
+    "update_contact_link": lambda _: {"role": "referral"},
+    "create_note": lambda _: {"body": "They called."},
+    "update_note": lambda _: {"body": "They called again."},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
@@ -93,12 +101,14 @@ PREPARATIONS: dict[str, Callable[[Person], object]] = {
 THINGS: dict[str, Callable[[Person], str]] = {
     "application_id": lambda person: str(person.create_application()["id"]),
     "file_id": lambda person: uploaded(person),
+    "company_id": lambda person: made(person, "/api/companies", "create_company")["id"],
+    "contact_id": lambda person: made(person, "/api/contacts", "create_contact")["id"],
+    "trash_id": lambda person: deleted(person),
     "passkey_id": lambda person: str(ceremonies.new_passkey(person)[1]["id"]),
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
     "share_id": lambda person: made(person, "/api/shares", "create_share")["id"],
     "task_id": lambda person: made(person, "/api/tasks", "create_task")["id"],
-    "event_id": lambda person: of_an_application(person, "events", "create_event"),
     "stage_id": lambda person: made(person, "/api/stages", "create_stage")["id"],
     "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
     "user_id": lambda person: granted(person),
@@ -127,8 +137,14 @@ _addresses: dict[str, str] = {}
 """Where each person's last announced file is to be put."""
 
 
-WITHIN = {"interview_id": "create_interview", "task_id": "create_application_task"}
-"""By which route a thing is made where the path names it within an application."""
+WITHIN = {
+    "contact_id": ("contacts", "link_contact"),
+    "event_id": ("events", "create_event"),
+    "interview_id": ("interviews", "create_interview"),
+    "note_id": ("notes", "create_note"),
+    "task_id": ("tasks", "create_application_task"),
+}
+"""Where, and by which route, a thing is made that the path names within an application."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +170,10 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
     path = route.path.replace("{metric}", METRIC).replace("{provider}", PROVIDER)
     if route.name in SECRETS:
         path = path.replace("{token}", SECRETS[route.name](owner))
+    within: dict[str, str] = {}
     for name in things_named_by(route):
-        path = path.replace(f"{{{name}}}", names(name) if names else thing(route, name, owner, path))
-        thing = PARTICULAR.get(route.name, THINGS[name])
-        path = path.replace(f"{{{name}}}", names(name) if names else thing(owner))
+        within[name] = names(name) if names else a_thing(route.name, owner, name, within)
+        path = path.replace(f"{{{name}}}", within[name])
     assert "{" not in path, f"{route.name}: walk.py has nothing to put into {path}"
     assert (route.endpoint.body is None) == (route.name not in BODIES), f"{route.name}: walk.py lacks a body for it"
     if not names and route.name in QUERIES:
@@ -165,17 +181,24 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
     return Visit(route, path, BODIES[route.name](owner) if route.name in BODIES else None)
 
 
+def a_thing(route: str, owner: Person, name: str, within: dict[str, str]) -> str:
+    """The id of a new thing of the owner's, within the application that the path has named before it, if it has."""
+    if "application_id" in within and name in WITHIN:
+        things, making = WITHIN[name]
+        return str(made(owner, f"/api/applications/{within['application_id']}/{things}", making)["id"])
+    return (PARTICULAR.get(route) or THINGS[name])(owner)
+
+
+def deleted(person: Person) -> str:
+    """The id of something of the person's in the trash."""
+    company = THINGS["company_id"](person)
+    assert person.delete(f"/api/companies/{company}").status_code == 204
+    return company
+
+
 def things_named_by(route: Route) -> list[str]:
     """The names in the route's path that stand for somebody's own things: ids, as against words such as a metric."""
     return [name for name, kind in route.endpoint.path.items() if kind is UUID]
-
-
-def thing(route: Route, name: str, owner: Person, path: str) -> str:
-    """A thing of the owner's, within the application that the path names before it, if it names one."""
-    place = path.partition(f"/{{{name}}}")[0]
-    if name in WITHIN and place.startswith("/api/applications/"):
-        return str(made(owner, place, WITHIN[name])["id"])
-    return THINGS[name](owner)
 
 
 def feed_token(person: Person) -> str:
@@ -188,12 +211,6 @@ def made(person: Person, path: str, route: str) -> Any:
     answer = person.post(path, BODIES[route](person))
     assert answer.status_code == 201, answer.text
     return answer.json()
-
-
-def of_an_application(person: Person, things: str, route: str) -> str:
-    """The id of a thing of the application that the person made last."""
-    application = person.get("/api/applications").json()["items"][0]["id"]
-    return str(made(person, f"/api/applications/{application}/{things}", route)["id"])
 
 
 def uploaded(person: Person) -> str:
@@ -305,7 +322,9 @@ def furnish_tracker(person: Person, sql: psycopg.Connection[Any]) -> None:
     for statement in (
         """INSERT INTO event_revisions (user_id, event_id, was) SELECT user_id, id, '{}' FROM application_events
            WHERE application_id = %(application_id)s""",
-        "INSERT INTO notes (user_id, application_id, body) VALUES (%(user_id)s, %(application_id)s, 'They called.')",
+        """WITH n AS (INSERT INTO notes (user_id, application_id, body)
+                      VALUES (%(user_id)s, %(application_id)s, 'They called.') RETURNING id)
+           INSERT INTO note_revisions (user_id, note_id, body) SELECT %(user_id)s, id, 'They' FROM n""",
         """WITH c AS (INSERT INTO contacts (user_id, name) VALUES (%(user_id)s, 'Grace') RETURNING id)
            INSERT INTO application_contacts (user_id, application_id, contact_id)
            SELECT %(user_id)s, %(application_id)s, id FROM c""",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from secrets import token_hex
 from typing import Any
 from urllib.parse import parse_qsl
@@ -89,26 +90,25 @@ class Caller:
         """Put ids of real things and real credentials in the place of made-up ones."""
         things: dict[str, Callable[[], str]] = {
             "application_id": lambda: self._person.create_application()["id"],
-            "file_id": lambda: walk.PARTICULAR.get(self._operation_id, walk.THINGS["file_id"])(self._person),
             "metric": lambda: "resume_uploads",
-            "event_id": lambda: walk.THINGS["event_id"](self._person),
             "stage_id": self._find_stage,
             "passkey_id": lambda: ceremonies.new_passkey(self._someone_with_room())[1]["id"],
             "provider": lambda: walk.PROVIDER,
             "reservation_id": self._reserve,
             "session_id": self._sign_in_elsewhere,
             "user_id": self._grant,
-            "task_id": lambda: walk.THINGS["task_id"](self._person),
             "token_id": self._make_token,
             "share_id": lambda: walk.THINGS["share_id"](self._someone_without_shares()),
             "token": lambda: walk.SECRETS[self._operation_id](self._someone_without_shares()),
         }
-        for name in sorted(case.path_parameters):  # the application comes before what is within it
-            if name in walk.WITHIN and "application_id" in case.path_parameters:
-                place = f"/api/applications/{case.path_parameters['application_id']}/{name.removesuffix('_id')}s"
-                case.path_parameters[name] = walk.made(self._person, place, walk.WITHIN[name])["id"]
-            else:
-                case.path_parameters[name] = things[name]()
+        within: dict[str, str] = {}
+        for name in sorted(case.path_parameters):  # application_id is the first, and others are within it
+            made = (
+                things[name]
+                if name in things
+                else partial(walk.a_thing, self._operation_id, self._person, name, within)
+            )
+            case.path_parameters[name] = within[name] = made()
         if self._operation_id in walk.QUERIES:
             query = walk.QUERIES[self._operation_id](self._person)
             case.query.update(parse_qsl(query.removeprefix("?")))
@@ -123,6 +123,7 @@ class Caller:
             "enable_totp",
             "create_share",
             "capture_application",
+            "link_contact",
         ):
             case.body = walk.BODIES[self._operation_id](self._person)
         credentials: dict[str, dict[str, Any]] = {

@@ -139,6 +139,15 @@ TABLES = [
         "SELECT ctid FROM audit_events WHERE user_id = md5(%(owner)s::text)::uuid ORDER BY place DESC",
     ),
     Table(
+        "trash",
+        """
+        INSERT INTO trash (id, user_id, kind, title, content, deleted_at)
+        SELECT uuid7(), %(owner)s, 'notes', '', '[]', now() - interval '30 days' - %(over)s
+        FROM generate_series(1, %(rows)s)
+        """,
+        "SELECT ctid FROM trash WHERE user_id = %(owner)s",
+    ),
+    Table(
         "rate_limits",
         """
         INSERT INTO rate_limits (bucket, hits, reset_at)

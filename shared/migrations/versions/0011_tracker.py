@@ -93,7 +93,8 @@ END $$;
 # ---------------------------------------------------------------- names and addresses that mean the same
 
 CANONICAL = """
--- "Contoso Ltd." and "CONTOSO, Limited" are one company: without case, punctuation and legal forms at the end.
+-- "Contoso Ltd." and "CONTOSO, Limited" are one company: without case, punctuation and legal forms at the end. As
+-- long as an index takes: some characters are eighteen when they are normalized.
 CREATE FUNCTION canonical_company(name text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     plain text := btrim(regexp_replace(regexp_replace(lower(normalize(name, NFKC)), '[''\u2019`.]', '', 'g'),
@@ -102,7 +103,7 @@ DECLARE
         '( (inc|incorporated|llc|llp|ltd|limited|plc|corp|corporation|co|company|gmbh|ggmbh|mbh|ag|se|kg|kgaa|ug|ohg|ev'
         '|sa|sas|sarl|srl|spa|bv|nv|ab|as|asa|oy|oyj|aps|pty|pte|kk|sl|sro|sp zoo|sp z oo))+$', '');
 BEGIN
-    RETURN coalesce(nullif(short, ''), nullif(plain, ''), lower(name));
+    RETURN left(coalesce(nullif(short, ''), nullif(plain, ''), lower(name)), 500);
 END $$;
 
 -- An address without what only tells where somebody found it. What names the posting stays: gh_jid, jk, currentJobId
@@ -702,7 +703,7 @@ CREATE INDEX trash_user_id ON trash (user_id, deleted_at DESC, id DESC);
 CREATE INDEX trash_deleted_at ON trash (deleted_at);
 ALTER TABLE trash ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON trash TO tenant USING (user_id = current_setting('app.user_id')::uuid);
-GRANT SELECT, INSERT, DELETE ON trash TO tenant;
+GRANT SELECT, INSERT, UPDATE (content, deleted_at), DELETE ON trash TO tenant;
 
 -- How one table points to another, with the columns in pairs.
 CREATE VIEW references_between AS
@@ -718,28 +719,31 @@ WHERE c.contype = 'f' AND child.attrelid = c.conrelid AND child.attnum = k.child
 GROUP BY c.oid, c.conrelid, c.confrelid, c.confdeltype;
 GRANT SELECT ON references_between TO tenant;
 
--- A row and all that goes with it, in an order in which it can be put back. A table that gets a foreign key with ON
--- DELETE CASCADE is in it from then on.
-CREATE FUNCTION with_dependents(the_table regclass, the_row jsonb) RETURNS SETOF jsonb LANGUAGE plpgsql AS $$
+-- Rows of a table and all that goes with them, each behind what it hangs on: the last time it comes, if it hangs on
+-- several. A table that gets a foreign key with ON DELETE CASCADE is in it from then on. Each row is locked before what
+-- hangs on it is read, so that nobody adds to it or changes it before it is gone; what nobody may change needs no lock.
+CREATE FUNCTION with_dependents(the_table regclass, the_rows jsonb[]) RETURNS SETOF jsonb LANGUAGE plpgsql AS $$
 DECLARE
+    ids uuid[] := ARRAY(SELECT (one ->> 'id')::uuid FROM unnest(the_rows) one);
+    found jsonb[];
+    lock text;
     r references_between;
-    dependent jsonb;
 BEGIN
-    RETURN NEXT jsonb_build_object('table', the_table, 'row', the_row);
+    RETURN QUERY SELECT jsonb_build_object('table', the_table, 'row', one) FROM unnest(the_rows) one;
     FOR r IN SELECT * FROM references_between WHERE parent = the_table AND on_delete IN ('c', 'n')
-             ORDER BY child::text LOOP
-        FOR dependent IN EXECUTE format(
-            'SELECT to_jsonb(t) FROM %s t WHERE (%s) = (SELECT %s FROM jsonb_populate_record(NULL::%s, $1)) ORDER BY 1',
-            r.child, (SELECT string_agg(format('t.%I', name), ', ') FROM unnest(r.child_columns) name),
-            (SELECT string_agg(quote_ident(name), ', ') FROM unnest(r.parent_columns) name), the_table)
-            USING the_row
-        LOOP
-            IF r.on_delete = 'c' THEN
-                RETURN QUERY SELECT * FROM with_dependents(r.child, dependent);
-            ELSE
-                RETURN NEXT jsonb_build_object('pointer', r.pointer, 'of', r.child, 'id', dependent -> 'id');
-            END IF;
-        END LOOP;
+             ORDER BY child::text, pointer LOOP
+        lock := CASE WHEN has_any_column_privilege(r.child, 'UPDATE') THEN 'FOR UPDATE' ELSE '' END;
+        IF r.on_delete = 'n' THEN
+            RETURN QUERY EXECUTE format(
+                'SELECT jsonb_build_object(''pointer'', %1$L, ''of'', %2$L, ''id'', id, ''at'', %3$L, ''to'', %1$I) '
+                'FROM %2$s WHERE %1$I = ANY($1) ORDER BY id %4$s', r.pointer, r.child, the_table, lock) USING ids;
+            CONTINUE;
+        END IF;
+        EXECUTE format('SELECT array_agg(to_jsonb(t)) FROM (SELECT * FROM %s WHERE %I = ANY($1) ORDER BY 1 %s) t',
+                       r.child, r.pointer, lock) INTO found USING ids;
+        IF found IS NOT NULL THEN
+            RETURN QUERY SELECT * FROM with_dependents(r.child, found);
+        END IF;
     END LOOP;
 END $$;
 
@@ -750,33 +754,71 @@ DECLARE
     the_row jsonb;
 BEGIN
     EXECUTE format('SELECT to_jsonb(t) FROM %I t WHERE id = $1 FOR UPDATE', the_table) INTO the_row USING the_id;
-    IF the_row IS NULL OR (the_row ->> 'application_id')::uuid <> the_application THEN
+    IF the_row IS NULL OR the_application IS NOT NULL
+            AND (the_row ->> 'application_id')::uuid IS DISTINCT FROM the_application THEN
         PERFORM refuse('JT404');
     ELSIF NOT (the_row ->> 'version')::int = ANY(versions) THEN
         PERFORM refuse('JT412', jsonb_build_object('version', the_row -> 'version'));
     END IF;
     INSERT INTO trash (id, user_id, kind, title, content)
     SELECT the_id, (the_row ->> 'user_id')::uuid, the_table,
-           left(coalesce((the_row ->> 'position') || ', ' || (the_row ->> 'company'), the_row ->> 'title',
-                         the_row ->> 'name', the_row ->> 'body', the_row ->> 'note', the_row ->> 'kind', ''), 200),
-           jsonb_agg(item ORDER BY n)
-    FROM with_dependents(the_table::regclass, the_row) WITH ORDINALITY AS items (item, n);
+           left(btrim(regexp_replace(coalesce(
+               (the_row ->> 'position') || ', ' || (the_row ->> 'company'), the_row ->> 'name', the_row ->> 'title',
+               the_row ->> 'body', the_row ->> 'note', the_row ->> 'kind', ''), '\\s+', ' ', 'g')), 200),
+           jsonb_agg(item ORDER BY last)
+    FROM (SELECT item, max(n) AS last
+          FROM with_dependents(the_table::regclass, ARRAY[the_row]) WITH ORDINALITY AS items (item, n)
+          GROUP BY item) AS each_once;
     EXECUTE format('DELETE FROM %I WHERE id = $1', the_table) USING the_id;
 END $$;
 
--- Puts everything back as it was. What pointed to things that have gone for good meanwhile points to nothing; if the
--- row itself hangs on such a thing, it is refused, and so is one whose place was taken.
+-- Whether a row is there; if so, nobody takes it away before we are done, where we may lock it.
+CREATE FUNCTION is_there(the_table regclass, the_id uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    found_it boolean;
+BEGIN
+    EXECUTE format('SELECT true FROM %s WHERE id = $1 %s', the_table,
+                   CASE WHEN has_any_column_privilege(the_table, 'UPDATE') THEN 'FOR KEY SHARE' ELSE '' END)
+    INTO found_it USING the_id;
+    RETURN found_it IS NOT NULL;
+END $$;
+
+-- The entry of the trash in which a row lies, by itself or with what it hung on.
+CREATE FUNCTION trash_with(the_user uuid, the_id uuid) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce(
+        (SELECT id FROM trash WHERE user_id = the_user AND id = the_id AND deleted_at > now() - interval '30 days'),
+        (SELECT id FROM trash
+         WHERE user_id = the_user AND deleted_at > now() - interval '30 days'
+           AND content @> jsonb_build_array(jsonb_build_object('row', jsonb_build_object('id', the_id))) LIMIT 1));
+END $$;
+
+-- Hands something that cannot be put back yet to the entry with the row that it waits for; it comes back with that.
+CREATE FUNCTION leave_with(the_user uuid, the_id uuid, item jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE trash SET content = content || item WHERE id = trash_with(the_user, the_id);
+END $$;
+
+-- Puts everything back as it was. What belongs to, or points to, something that is in the trash itself comes back with
+-- that; if the row itself hangs on such a thing, it is refused and told what to restore first. What pointed to things
+-- that have gone for good points to nothing. A row whose place was taken is refused.
 CREATE FUNCTION recover(the_id uuid) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     kept trash;
     item jsonb;
     the_row jsonb;
+    the_table regclass;
+    table_before regclass;
+    target uuid;
     r references_between;
-    is_there boolean;
+    its_references references_between[];
     fits boolean;
+    changed bigint;
     n bigint;
 BEGIN
-    DELETE FROM trash WHERE id = the_id RETURNING * INTO kept;
+    -- In turns: of two that wait for each other, the second finds what the first has put back or handed over.
+    PERFORM pg_advisory_xact_lock(hashtextextended('trash ' || current_setting('app.user_id'), 0));
+    DELETE FROM trash WHERE id = the_id AND deleted_at > now() - interval '30 days' RETURNING * INTO kept;
     IF NOT FOUND THEN
         PERFORM refuse('JT404');
     END IF;
@@ -785,34 +827,52 @@ BEGIN
     END IF;
     FOR item, n IN SELECT * FROM jsonb_array_elements(kept.content) WITH ORDINALITY LOOP
         IF item ? 'pointer' THEN
-            EXECUTE format('UPDATE %s SET %I = $1 WHERE id = $2 AND %I IS NULL',
-                           (item ->> 'of')::regclass, item ->> 'pointer', item ->> 'pointer')
-            USING the_id, (item ->> 'id')::uuid;
+            target := (item ->> 'to')::uuid;
+            IF NOT is_there((item ->> 'at')::regclass, target) THEN
+                PERFORM leave_with(kept.user_id, target, item);
+                CONTINUE;
+            END IF;
+            EXECUTE format('UPDATE %1$s SET %2$I = $1 WHERE id = $2 AND %2$I IS NULL',
+                           (item ->> 'of')::regclass, item ->> 'pointer')
+            USING target, (item ->> 'id')::uuid;
+            GET DIAGNOSTICS changed = ROW_COUNT;
+            IF changed = 0 AND NOT is_there((item ->> 'of')::regclass, (item ->> 'id')::uuid) THEN
+                PERFORM leave_with(kept.user_id, (item ->> 'id')::uuid, item);
+            END IF;
             CONTINUE;
         END IF;
         the_row := item -> 'row';
+        the_table := (item ->> 'table')::regclass;
+        IF the_table IS DISTINCT FROM table_before THEN
+            its_references := ARRAY(SELECT known FROM references_between known
+                                    WHERE child = the_table AND parent <> 'users'::regclass);
+            table_before := the_table;
+        END IF;
         fits := true;
-        FOR r IN SELECT * FROM references_between
-                 WHERE child = (item ->> 'table')::regclass AND parent <> 'users'::regclass LOOP
-            IF the_row -> r.pointer = 'null' THEN
+        FOREACH r IN ARRAY its_references LOOP
+            target := (the_row ->> r.pointer)::uuid;
+            IF target IS NULL OR is_there(r.parent, target) THEN
                 CONTINUE;
-            END IF;
-            EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE id = $1)', r.parent) INTO is_there
-            USING (the_row ->> r.pointer)::uuid;
-            IF is_there THEN
-                CONTINUE;
-            ELSIF r.may_be_null AND n > 1 OR r.on_delete = 'n' THEN
+            ELSIF n = 1 AND r.on_delete <> 'n' THEN
+                IF NOT r.may_be_null OR trash_with(kept.user_id, target) IS NOT NULL THEN
+                    PERFORM refuse('JTW09', jsonb_build_object('trash_id', trash_with(kept.user_id, target)));
+                END IF;
                 the_row := the_row || jsonb_build_object(r.pointer, NULL);
-            ELSIF n = 1 THEN
-                PERFORM refuse('JTW09');
+            ELSIF r.may_be_null THEN
+                the_row := the_row || jsonb_build_object(r.pointer, NULL);
+                PERFORM leave_with(kept.user_id, target, jsonb_build_object(
+                    'pointer', r.pointer, 'of', the_table, 'id', the_row -> 'id', 'at', r.parent, 'to', target));
             ELSE
                 fits := false;
+                PERFORM leave_with(kept.user_id, target, item);
+                EXIT;
             END IF;
         END LOOP;
         IF fits THEN
-            EXECUTE (SELECT format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1)',
-                                   (item ->> 'table')::regclass, string_agg(quote_ident(attname), ', '))
-                     FROM pg_attribute WHERE attrelid = (item ->> 'table')::regclass AND attnum > 0
+            EXECUTE (SELECT format('INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE '
+                                   'SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1)',
+                                   the_table, string_agg(quote_ident(attname), ', '))
+                     FROM pg_attribute WHERE attrelid = the_table AND attnum > 0
                        AND NOT attisdropped AND attgenerated = '' AND the_row ? attname)
             USING the_row;
         END IF;
@@ -826,7 +886,8 @@ END $$;
 """
 
 DOWNGRADE = """
-DROP FUNCTION recover(uuid), discard(text, uuid, int[], uuid), with_dependents(regclass, jsonb);
+DROP FUNCTION recover(uuid), leave_with(uuid, uuid, jsonb), trash_with(uuid, uuid), is_there(regclass, uuid),
+    discard(text, uuid, int[], uuid), with_dependents(regclass, jsonb[]);
 DROP VIEW references_between;
 DROP TABLE trash, application_files, files, tasks, interviews, application_contacts, contacts, notes;
 DROP FUNCTION touch_application(), within_application(uuid, boolean),

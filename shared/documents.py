@@ -91,20 +91,24 @@ def creation(
     fields: type[BaseModel],
     shown: type[BaseModel],
     more: tuple[LiteralString, ...] = (),
+    answer: LiteralString = "{document}",
     **computed: LiteralString,
 ) -> Creation:
-    """Statements for ``create()``: a row of ``fields`` and ``more`` columns, answered as ``shown``."""
+    """Statements for ``create()``: a row of ``fields`` and ``more`` columns, answered as ``shown``.
+
+    ``answer``: an expression of the ``{document}``, where a creation is answered with more than that.
+    """
     names = (*fields.model_fields, *more)
     insert = sql.SQL(
         """
         INSERT INTO {table} ({names}) VALUES ({values})
-        RETURNING id, version, {document} AS document
+        RETURNING id, version, {answer} AS document
         """
     ).format(
         table=sql.Identifier(table),
         names=sql.SQL(", ").join(map(sql.Identifier, names)),
         values=sql.SQL(", ").join(map(sql.Placeholder, names)),
-        document=columns(shown, table, **computed),
+        answer=sql.SQL(answer).format(document=columns(shown, table, **computed)),
     )
     keyed = statement(
         """

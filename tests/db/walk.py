@@ -43,6 +43,12 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "create_application": lambda _: {"company": "Contoso", "position": "Engineer"},
     "update_application": lambda _: {"notes": "They called."},
     "move_application": lambda _: {"status": "interview", "round": 2},
+    "change_applications": lambda person: {"ids": [person.create_application()["id"]], "move": {"status": "applied"}},
+    "merge_applications": lambda person: {"duplicate_id": person.create_application()["id"]},
+    "create_tag": lambda _: {"name": secrets.token_hex(8), "color": "#00ff7f"},
+    "update_tag": lambda _: {"name": secrets.token_hex(8)},
+    "create_saved_view": lambda _: {"name": secrets.token_hex(8), "query": "status=applied&sort=company"},
+    "update_saved_view": lambda _: {"query": "q=engineer&sort=relevance"},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
@@ -68,8 +74,10 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "passkey_id": lambda person: str(ceremonies.new_passkey(person)[1]["id"]),
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
+    "tag_id": lambda person: made(person, "/api/tags", "create_tag")["id"],
     "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
     "user_id": lambda person: granted(person),
+    "view_id": lambda person: made(person, "/api/saved-views", "create_saved_view")["id"],
 }
 
 # What has to have happened, and the query by which the call then goes on.
@@ -209,5 +217,7 @@ def furnish_tracker(person: Person, sql: psycopg.Connection[Any]) -> None:
            SELECT %(user_id)s, %(application_id)s, id FROM f""",
         """INSERT INTO trash (id, user_id, kind, title, content)
            VALUES (uuid7(), %(user_id)s, 'tasks', 'Call them', '[]')""",
+        "INSERT INTO tags (user_id, name) VALUES (%(user_id)s, 'remote')",
+        "INSERT INTO saved_views (user_id, name, query) VALUES (%(user_id)s, 'Open', 'status=applied')",
     ):
         sql.execute(statement, ids)

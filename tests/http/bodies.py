@@ -36,7 +36,13 @@ class Endpoint:
     @property
     def _place(self) -> str:
         return self.path.format(
-            application_id=ANY_ID, user_id=ANY_ID, passkey_id=ANY_ID, metric="exports", provider="google"
+            application_id=ANY_ID,
+            user_id=ANY_ID,
+            passkey_id=ANY_ID,
+            tag_id=ANY_ID,
+            view_id=ANY_ID,
+            metric="exports",
+            provider="google",
         )
 
     def send(self, client: Client, content: bytes, media_type: str = "application/json") -> httpx.Response:
@@ -72,6 +78,12 @@ ENDPOINTS = [
     Endpoint("POST", "/api/applications", {"company": "Contoso", "position": "Engineer"}),
     Endpoint("PATCH", "/api/applications/{application_id}", None),
     Endpoint("POST", "/api/applications/{application_id}/move", {"status": "applied"}),
+    Endpoint("POST", "/api/applications/bulk", {"ids": [str(ANY_ID)], "delete": True}),
+    Endpoint("POST", "/api/applications/{application_id}/merge", {"duplicate_id": str(ANY_ID)}),
+    Endpoint("POST", "/api/tags", {"name": "remote"}),
+    Endpoint("PATCH", "/api/tags/{tag_id}", None),
+    Endpoint("POST", "/api/saved-views", {"name": "Open", "query": "status=applied"}),
+    Endpoint("PATCH", "/api/saved-views/{view_id}", None),
     Endpoint("POST", "/api/quotas/{metric}/consume", None),
     Endpoint("POST", "/api/quotas/{metric}/reserve", {"key": "k"}),
     Endpoint("PATCH", "/api/admin/users/{user_id}", None),

@@ -17,7 +17,7 @@ LIKE_ONE: LiteralString = """
         SELECT id, false FROM applications
         WHERE company_id = (SELECT companies.id FROM companies WHERE canonical_name = canonical_company(%(company)s))
           AND position_key = canonical_position(%(position)s)
-          AND url_key IS DISTINCT FROM md5(canonical_url(%(url)s))::uuid
+          AND (url_key = md5(canonical_url(%(url)s))::uuid) IS NOT TRUE
     ) AS found
 """
 TWICE: LiteralString = """

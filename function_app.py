@@ -550,9 +550,9 @@ async def move_application(
 @app.route("api/applications/bulk", methods=["POST"])
 @endpoint(scope("applications:write"))
 async def change_applications(caller: AnyCaller, body: BulkRequest) -> Document[BulkResults]:
-    """Move, change or delete up to a hundred applications.
+    """Treat up to a hundred applications alike.
 
-    Each by itself: the answer says what became of each.
+    They are moved, changed or deleted, each by itself: the answer says what became of each.
     """
     return await applications.change_in_bulk(caller, body)
 
@@ -595,7 +595,7 @@ async def list_tags(caller: AnyCaller, query: TagQuery) -> Page[ListedTag]:
     raises=(tags.TagExists, tags.TooManyTags),
 )
 async def create_tag(caller: AnyCaller, body: TagDraft, retry: Retry | None) -> Document[Tag]:
-    """Make a tag."""
+    """Make a tag before an application uses it."""
     return await tags.create_tag(caller, body, retry=retry)
 
 

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -43,8 +43,8 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "create_application": lambda _: {"company": "Contoso", "position": "Engineer"},
     "update_application": lambda _: {"notes": "They called."},
     "move_application": lambda _: {"status": "interview", "round": 2},
-    "change_applications": lambda person: {"ids": [person.create_application()["id"]], "move": {"status": "applied"}},
-    "merge_applications": lambda person: {"duplicate_id": person.create_application()["id"]},
+    "change_applications": lambda person: {"ids": [an_application(person)], "move": {"status": "applied"}},
+    "merge_applications": lambda person: {"duplicate_id": an_application(person)},
     "create_tag": lambda _: {"name": secrets.token_hex(8), "color": "#00ff7f"},
     "update_tag": lambda _: {"name": secrets.token_hex(8)},
     "create_saved_view": lambda _: {"name": secrets.token_hex(8), "query": "status=applied&sort=company"},
@@ -120,6 +120,11 @@ def visit(route: Route, owner: Person, *, names: Callable[[str], str] | None = N
 def things_named_by(route: Route) -> list[str]:
     """The names in the route's path that stand for somebody's own things: ids, as against words such as a metric."""
     return [name for name, kind in route.endpoint.path.items() if kind is UUID]
+
+
+def an_application(person: Person) -> str:
+    """The id of one, or of none if the person is not signed in and has none."""
+    return str(person.create_application()["id"] if person.tokens else uuid4())
 
 
 def made(person: Person, path: str, route: str) -> Any:

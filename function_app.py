@@ -602,7 +602,7 @@ async def create_tag(caller: AnyCaller, body: TagDraft, retry: Retry | None) -> 
 @app.route("api/tags/{tag_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
 async def get_tag(caller: AnyCaller, tag_id: UUID) -> Document[Tag]:
-    """Read a tag."""
+    """Read one of the caller's tags."""
     return await tags.get_tag(caller, tag_id)
 
 

@@ -69,26 +69,31 @@ EVERYTHING = (sql.SQL("applications"), sql.SQL("true"))
 def _list_in_order(sort: str, found: sql.Composable, condition: sql.Composable) -> bytes:
     key, kind = SORT_KEYS[sort] if sort in SORT_KEYS else SORT_KEYS[sort.removeprefix("-")]
     descending = sort.startswith("-") or sort == "relevance"
+    # Documents are made of the page's rows only: beside the sort they would be made of every row that is sorted.
     return statement(
         """
-        SELECT {document} AS document, ({key})::text AS sort_key, id FROM {found}
-        WHERE {condition}
-          AND (%(status)s::text[] IS NULL OR status = ANY(%(status)s::text[]))
-          AND (%(category)s::text[] IS NULL OR category = ANY(%(category)s::text[]))
-          AND (%(stage_id)s::uuid IS NULL OR stage_id = %(stage_id)s::uuid)
-          AND (%(tag)s::text[] IS NULL OR tags @> (SELECT registered(%(tag)s::text[])))
-          AND (%(priority)s::text IS NULL OR priority = %(priority)s)
-          AND (%(workplace)s::text IS NULL OR workplace = %(workplace)s)
-          AND (%(source)s::text IS NULL OR source = %(source)s)
-          AND (%(company_id)s::uuid IS NULL OR company_id = %(company_id)s::uuid)
-          AND (%(company)s::text IS NULL OR strpos(company_key, lower(%(company)s)) > 0)
-          AND (%(applied_from)s::date IS NULL OR applied_on >= %(applied_from)s::date)
-          AND (%(applied_to)s::date IS NULL OR applied_on <= %(applied_to)s::date)
-          AND (%(follow_up_before)s::timestamptz IS NULL OR follow_up_at < %(follow_up_before)s::timestamptz)
-          AND (%(deadline_before)s::date IS NULL OR deadline < %(deadline_before)s::date)
-          AND (%(after_id)s::uuid IS NULL OR ({key}, id) {beyond} (%(after_key)s::{kind}, %(after_id)s::uuid))
-        ORDER BY {key} {direction}, id {direction}
-        LIMIT %(limit)s
+        SELECT {document} AS document, sort_key::text, id
+        FROM (
+            SELECT applications.id, {key} AS sort_key FROM {found}
+            WHERE {condition}
+              AND (%(status)s::text[] IS NULL OR status = ANY(%(status)s::text[]))
+              AND (%(category)s::text[] IS NULL OR category = ANY(%(category)s::text[]))
+              AND (%(stage_id)s::uuid IS NULL OR stage_id = %(stage_id)s::uuid)
+              AND (%(tag)s::text[] IS NULL OR tags @> (SELECT registered(%(tag)s::text[])))
+              AND (%(priority)s::text IS NULL OR priority = %(priority)s)
+              AND (%(workplace)s::text IS NULL OR workplace = %(workplace)s)
+              AND (%(source)s::text IS NULL OR source = %(source)s)
+              AND (%(company_id)s::uuid IS NULL OR company_id = %(company_id)s::uuid)
+              AND (%(company)s::text IS NULL OR strpos(company_key, lower(%(company)s)) > 0)
+              AND (%(applied_from)s::date IS NULL OR applied_on >= %(applied_from)s::date)
+              AND (%(applied_to)s::date IS NULL OR applied_on <= %(applied_to)s::date)
+              AND (%(follow_up_before)s::timestamptz IS NULL OR follow_up_at < %(follow_up_before)s::timestamptz)
+              AND (%(deadline_before)s::date IS NULL OR deadline < %(deadline_before)s::date)
+              AND (%(after_id)s::uuid IS NULL OR ({key}, id) {beyond} (%(after_key)s::{kind}, %(after_id)s::uuid))
+            ORDER BY {key} {direction}, id {direction}
+            LIMIT %(limit)s
+        ) AS page JOIN applications USING (id)
+        ORDER BY sort_key {direction}, id {direction}
         """,
         document=DOCUMENT,
         found=found,

@@ -40,8 +40,8 @@ class Row:
     applied_on: date | None
     created_at: datetime
     updated_at: datetime
-    follow_up_at: datetime | None
-    last_activity_at: datetime
+    follow_up_at: datetime | None = None
+    last_activity_at: datetime = NOON
 
     def key(self, sort: str) -> tuple[Any, UUID]:
         """What an order compares; without a day applied, the earliest; without a follow-up, the last either way."""
@@ -89,8 +89,10 @@ class Shelf:
                 (id, user_id, company, position, applied_on, created_at, updated_at, follow_up_at, stage_since)
             VALUES (%s, %s, %s, 'Engineer', %s, %s, %s, %s, %s)
             """,  # whose last activity is that it entered its stage
-            [row.id, self._owner, row.company, row.applied_on, row.created_at, row.updated_at]
-            + [row.follow_up_at, row.last_activity_at],
+            [
+                *(row.id, self._owner, row.company, row.applied_on, row.created_at, row.updated_at),
+                *(row.follow_up_at, row.last_activity_at),
+            ],
         )
 
     def remove(self, row_id: UUID) -> None:

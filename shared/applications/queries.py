@@ -45,7 +45,8 @@ SEARCHED = sql.SQL(
     applications
     LEFT JOIN (
         SELECT application_id, max(ts_rank_cd(search, coalesce(search_query(%(q)s), ''))) AS rank FROM notes
-        WHERE answers(search, search_query(%(q)s), search_literals(%(q)s), body)
+        WHERE CASE WHEN search_literals(%(q)s) = '{}' THEN search @@ search_query(%(q)s)
+                   ELSE answers(search, search_query(%(q)s), search_literals(%(q)s), body) END
         GROUP BY application_id
     ) AS noted ON noted.application_id = applications.id,
     LATERAL (
@@ -60,7 +61,9 @@ SEARCHED = sql.SQL(
 ANSWERED = sql.SQL(
     """
     (is_part OR noted.application_id IS NOT NULL
-     OR answers(search, search_query(%(q)s), search_literals(%(q)s), company, position, location, source, url, notes))
+     OR CASE WHEN search_literals(%(q)s) = '{}' THEN search @@ search_query(%(q)s)
+             ELSE answers(search, search_query(%(q)s), search_literals(%(q)s), company, position, location, source, url,
+                          notes) END)
     """
 )
 EVERYTHING = (sql.SQL("applications"), sql.SQL("true"))

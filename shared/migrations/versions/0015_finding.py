@@ -31,21 +31,31 @@ BEGIN
     RETURN ts_delete(vector, border);
 END $$;
 
--- array_to_string() is STABLE, since elements of other types than text may be spelled by settings.
-CREATE FUNCTION tags_as_text(tags text[]) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-    RETURN array_to_string(tags, E'\\n');
-END $$;
-
 CREATE FUNCTION canonical_position(named text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN regexp_replace(lower(normalize(named, NFKC)), '[[:space:]]+', '', 'g');
 END $$;
 
 ALTER TABLE applications
-    ADD COLUMN search tsvector GENERATED ALWAYS AS (
-        vector_of('AABBBCC', company, position, location, tags_as_text(tags), source, url, notes)) STORED,
+    ADD COLUMN search tsvector,
     ADD COLUMN position_key text GENERATED ALWAYS AS (canonical_position(position)) STORED;
+
+-- Not a generated column: on a table with a trigger before updates those are made anew at every update, and this one
+-- is the dearest part of it. Named to run after whatever else changes the row.
+CREATE FUNCTION keep_words() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.search := vector_of('AABBBCC', NEW.company, NEW.position, NEW.location, array_to_string(NEW.tags, E'\\n'),
+                            NEW.source, NEW.url, NEW.notes);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER applications_words BEFORE INSERT ON applications FOR EACH ROW EXECUTE FUNCTION keep_words();
+CREATE TRIGGER applications_words_again BEFORE UPDATE ON applications FOR EACH ROW
+    WHEN ((NEW.company, NEW.position, NEW.location, NEW.tags, NEW.source, NEW.url, NEW.notes)
+          IS DISTINCT FROM (OLD.company, OLD.position, OLD.location, OLD.tags, OLD.source, OLD.url, OLD.notes))
+    EXECUTE FUNCTION keep_words();
+UPDATE applications SET
+    search = vector_of('AABBBCC', company, position, location, array_to_string(tags, E'\\n'), source, url, notes);
+ALTER TABLE applications ALTER COLUMN search SET NOT NULL;
 ALTER TABLE notes ADD COLUMN search tsvector GENERATED ALWAYS AS (vector_of('C', body)) STORED;
 
 CREATE INDEX applications_applied_on ON applications (user_id, coalesce(applied_on, '-infinity'), id);
@@ -340,7 +350,7 @@ BEGIN
     END LOOP;
     UPDATE trash SET content = replace(content::text, goes::text, stays::text)::jsonb
     WHERE user_id = a.user_id AND strpos(content::text, goes::text) > 0;
-    kept := to_jsonb(b) - ARRAY(SELECT attname::text FROM pg_attribute
+    kept := to_jsonb(b) - 'search' - ARRAY(SELECT attname::text FROM pg_attribute
                                 WHERE attrelid = 'applications'::regclass AND attgenerated <> '');
     INSERT INTO application_events (user_id, application_id, kind, facts)
     VALUES (a.user_id, stays, 'merged', jsonb_build_object('merged', kept)
@@ -456,11 +466,14 @@ DROP FUNCTION merge_applications(uuid, int[], uuid), with_warnings(text, applica
 DROP TRIGGER applications_adopt_tags ON applications;
 DROP TABLE saved_views, tags;
 DROP FUNCTION registered(text[]), spread_tag(), adopt_tags(), adopted(uuid, text[]), bound_saved_views(), bound_tags();
+DROP TRIGGER applications_words ON applications;
+DROP TRIGGER applications_words_again ON applications;
+DROP FUNCTION keep_words();
 DROP INDEX notes_user_id, applications_company_key, applications_applied_on;
 ALTER TABLE notes DROP COLUMN search;
 ALTER TABLE applications DROP COLUMN search, DROP COLUMN position_key;
 DROP FUNCTION answers(tsvector, tsquery, text[], text[]), search_literals(text), search_query(text), terms_of(text),
-    canonical_position(text), tags_as_text(text[]), vector_of(text, text[]), words_of(text);
+    canonical_position(text), vector_of(text, text[]), words_of(text);
 """
 
 

@@ -201,7 +201,8 @@ def test_the_most_relevant_comes_first_and_pages_hold_each_once(person: Person) 
     person.create_application(company="Needle", location="Needle", notes="needle")
     assert companies(person, q="needle", sort="relevance")[:2] == ["Needle", "Needle"]
     whole = person.get("/api/applications?q=needle&sort=relevance").json()["items"]
-    paged, cursor = [], ""
+    paged: list[dict[str, Any]] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = person.get(f"/api/applications?q=needle&sort=relevance&limit=2{cursor and '&cursor=' + cursor}").json()
         paged += page["items"]

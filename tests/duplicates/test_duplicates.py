@@ -117,7 +117,8 @@ def test_asked_for_nothing_all_groups_are_listed_page_by_page(person: Person) ->
     a, b = (person.create_application(position=position) for position in ("Engineer", "engineer"))
     person.create_application(company="Alone")
     c, d = (person.create_application(company=company, url=POSTING) for company in ("C", "D"))
-    found, cursor = [], ""
+    found: list[tuple[str, str, str]] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = person.get(f"/api/applications/duplicates?limit=1{cursor and '&cursor=' + cursor}").json()
         found += [(item["group"], item["application_id"], item["matched"]) for item in page["items"]]

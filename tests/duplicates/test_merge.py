@@ -41,7 +41,7 @@ def furnish(person: Person, sql: Sql, application: dict[str, Any]) -> None:
 
 
 def test_everything_of_both_is_there_afterwards(person: Person, sql: Sql) -> None:
-    applications = []
+    applications: list[dict[str, Any]] = []
     for _ in range(2):
         applications.append(person.create_application(position=f"Engineer {len(applications)}"))
         sql.execute("DELETE FROM tags WHERE user_id = %s", [person.id])

@@ -253,6 +253,12 @@ class BulkChange(Changes):
     tags_add: Tags = []
     tags_remove: Tags = []
 
+    @model_validator(mode="after")
+    def _changes_something(self) -> "BulkChange":
+        if not self.model_fields_set:
+            raise PydanticCustomError("change", "at least one field is needed")
+        return self
+
 
 class BulkRequest(Request):
     """One thing to do to many applications: ``move``, ``change`` or ``delete``, and one of them only."""

@@ -15,6 +15,7 @@ from shared import (
     capture,
     companies,
     contacts,
+    duplicates,
     factors,
     files,
     health,
@@ -29,9 +30,11 @@ from shared import (
     recovery,
     reminders,
     retention,
+    saved_views,
     sessions,
     shares,
     stages,
+    tags,
     tasks,
     timeline,
     tokens,
@@ -64,7 +67,16 @@ from shared.analytics import (
     WeeklyVolume,
     Weeks,
 )
-from shared.applications import Application, ApplicationChanges, ApplicationDraft, ApplicationQuery, Move
+from shared.applications import (
+    Application,
+    ApplicationChanges,
+    ApplicationCreated,
+    ApplicationDraft,
+    ApplicationQuery,
+    BulkRequest,
+    BulkResults,
+    Move,
+)
 from shared.audit import Activity, ActivityQuery, AuditEvent, AuditQuery
 from shared.board import Board, BoardQuery, Place
 from shared.calendar import Feed, NewFeed
@@ -81,6 +93,7 @@ from shared.contacts import (
 )
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
+from shared.duplicates import DuplicateQuery, Merge, PossibleDuplicate
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
 from shared.fields import Accepted, Contents, Elsewhere, PlainText, Svg, Upload, WebPage
 from shared.files import (
@@ -104,6 +117,7 @@ from shared.notes import Note, NoteChanges, NoteDraft, NoteQuery, NoteRevision
 from shared.passkeys import Passkey, Passkeys
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
+from shared.saved_views import SavedView, SavedViewChanges, SavedViewDraft, SavedViewQuery
 from shared.security.keys import keyring
 from shared.sessions import SecondFactorRequired, SignedIn, SignedOut
 from shared.stages import (
@@ -115,6 +129,7 @@ from shared.stages import (
     StageQuery,
     TooManyStages,
 )
+from shared.tags import ListedTag, Tag, TagChanges, TagDraft, TagQuery
 from shared.tasks import Task, TaskChanges, TaskDraft, TaskQuery
 from shared.timeline import (
     Event,
@@ -548,8 +563,13 @@ async def list_applications(caller: AnyCaller, query: ApplicationQuery) -> Page[
 
 @app.route("api/applications", methods=["POST"])
 @endpoint(scope("applications:write"), status=201, location="/api/applications/{id}")
-async def create_application(caller: AnyCaller, body: ApplicationDraft, retry: Retry | None) -> Document[Application]:
-    """Write an application down."""
+async def create_application(
+    caller: AnyCaller, body: ApplicationDraft, retry: Retry | None
+) -> Document[ApplicationCreated]:
+    """Write an application down.
+
+    The answer warns of what may be the same, of having applied there lately, and of a company that is blocked.
+    """
     return await applications.create_application(caller, body, retry=retry)
 
 
@@ -1012,6 +1032,121 @@ async def read_calendar(token: str) -> Calendar:
 
 
 # ---------------------------------------------------------------- Search, tags and duplicates
+
+
+@app.route("api/applications/bulk", methods=["POST"])
+@endpoint(scope("applications:write"))
+async def change_applications(caller: AnyCaller, body: BulkRequest) -> Document[BulkResults]:
+    """Treat up to a hundred applications alike.
+
+    They are moved, changed or deleted, each by itself: the answer says what became of each.
+    """
+    return await applications.change_in_bulk(caller, body)
+
+
+@app.route("api/applications/duplicates", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_duplicates(caller: AnyCaller, query: DuplicateQuery) -> Page[PossibleDuplicate]:
+    """List what may be the same application.
+
+    With an address, or a company and a position: those like it. Without: all that are there more than once.
+    """
+    return await duplicates.list_duplicates(caller, query)
+
+
+@app.route("api/applications/{application_id:guid}/merge", methods=["POST"])
+@endpoint(scope("applications:write"))
+async def merge_applications(
+    caller: AnyCaller, application_id: UUID, body: Merge, versions: Versions
+) -> Document[Application]:
+    """Make one application of two.
+
+    Everything that hangs on the duplicate moves to this one, whose empty fields are filled. What the duplicate said
+    otherwise is kept in an event of the timeline.
+    """
+    return await duplicates.merge_applications(caller, application_id, body, versions=versions)
+
+
+@app.route("api/tags", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_tags(caller: AnyCaller, query: TagQuery) -> Page[ListedTag]:
+    """List the caller's tags by name, and how often each is used."""
+    return await tags.list_tags(caller, query)
+
+
+@app.route("api/tags", methods=["POST"])
+@endpoint(
+    scope("applications:write"),
+    status=201,
+    location="/api/tags/{id}",
+    raises=(tags.TagExists, tags.TooManyTags),
+)
+async def create_tag(caller: AnyCaller, body: TagDraft, retry: Retry | None) -> Document[Tag]:
+    """Make a tag before an application uses it."""
+    return await tags.create_tag(caller, body, retry=retry)
+
+
+@app.route("api/tags/{tag_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_tag(caller: AnyCaller, tag_id: UUID) -> Document[Tag]:
+    """Read one of the caller's tags."""
+    return await tags.get_tag(caller, tag_id)
+
+
+@app.route("api/tags/{tag_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"), raises=(tags.TagExists,))
+async def update_tag(caller: AnyCaller, tag_id: UUID, body: TagChanges, versions: Versions) -> Document[Tag]:
+    """Rename or color a tag, on every application."""
+    return await tags.update_tag(caller, tag_id, body, versions=versions)
+
+
+@app.route("api/tags/{tag_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def delete_tag(caller: AnyCaller, tag_id: UUID, versions: Versions) -> None:
+    """Take a tag off every application."""
+    return await tags.delete_tag(caller, tag_id, versions=versions)
+
+
+@app.route("api/saved-views", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_saved_views(caller: AnyCaller, query: SavedViewQuery) -> Page[SavedView]:
+    """List the caller's saved views by name."""
+    return await saved_views.list_saved_views(caller, query)
+
+
+@app.route("api/saved-views", methods=["POST"])
+@endpoint(
+    scope("applications:write"),
+    status=201,
+    location="/api/saved-views/{id}",
+    raises=(saved_views.SavedViewExists, saved_views.TooManySavedViews),
+)
+async def create_saved_view(caller: AnyCaller, body: SavedViewDraft, retry: Retry | None) -> Document[SavedView]:
+    """Save a query of the list of applications under a name."""
+    return await saved_views.create_saved_view(caller, body, retry=retry)
+
+
+@app.route("api/saved-views/{view_id:guid}", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def get_saved_view(caller: AnyCaller, view_id: UUID) -> Document[SavedView]:
+    """Read a saved view."""
+    return await saved_views.get_saved_view(caller, view_id)
+
+
+@app.route("api/saved-views/{view_id:guid}", methods=["PATCH"])
+@endpoint(scope("applications:write"), raises=(saved_views.SavedViewExists,))
+async def update_saved_view(
+    caller: AnyCaller, view_id: UUID, body: SavedViewChanges, versions: Versions
+) -> Document[SavedView]:
+    """Rename a saved view, or change its query."""
+    return await saved_views.update_saved_view(caller, view_id, body, versions=versions)
+
+
+@app.route("api/saved-views/{view_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def delete_saved_view(caller: AnyCaller, view_id: UUID, versions: Versions) -> None:
+    """Forget a saved view."""
+    return await saved_views.delete_saved_view(caller, view_id, versions=versions)
 
 
 # ---------------------------------------------------------------- Files

@@ -93,24 +93,26 @@ def creation(
     more: tuple[LiteralString, ...] = (),
     besides: tuple[str, ...] = (),
     made: Mapping[str, LiteralString] | None = None,
+    answer: LiteralString = "{document}",
     **computed: LiteralString,
 ) -> Creation:
     """Statements for ``create()``: a row of ``fields`` and ``more`` columns, answered as ``shown``.
 
-    ``besides``: fields that are no columns. ``made``: columns that SQL makes of what is given.
+    ``besides``: fields that are no columns. ``made``: columns that SQL makes of what is given. ``answer``: an
+    expression of the ``{document}``, where a creation is answered with more than that.
     """
     made = made or {}
     names = [name for name in (*fields.model_fields, *more) if name not in besides]
     insert = sql.SQL(
         """
         INSERT INTO {table} ({names}) VALUES ({values})
-        RETURNING id, version, {document} AS document
+        RETURNING id, version, {answer} AS document
         """
     ).format(
         table=sql.Identifier(table),
         names=sql.SQL(", ").join(map(sql.Identifier, names)),
         values=sql.SQL(", ").join(sql.SQL(made[name]) if name in made else sql.Placeholder(name) for name in names),
-        document=columns(shown, table, **computed),
+        answer=sql.SQL(answer).format(document=columns(shown, table, **computed)),
     )
     return _kept(insert)
 

@@ -418,13 +418,19 @@ def _no_constant(name: str) -> None:
 def _validation_failed(invalid: ValidationError) -> Problem:
     faults = [
         {
-            "field": ".".join(str(part)[:100] for part in fault["loc"]),
+            "field": ".".join(str(part)[:100] for part in _place(fault)),
             "code": fault["type"],
             "message": fault["msg"],
         }
         for fault in invalid.errors(include_url=False, include_input=False)
     ]
     return ValidationFailed(errors=faults[:20])
+
+
+def _place(fault: Any) -> tuple[int | str, ...]:
+    """Where a fault is. An unknown field inside another is not named: it is input, which is not repeated."""
+    place: tuple[int | str, ...] = fault["loc"]
+    return place[:-1] if len(place) > 1 and fault["type"] == "extra_forbidden" else place
 
 
 def _path_value(text: str, kind: type) -> Any:

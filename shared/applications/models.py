@@ -23,7 +23,19 @@ Workplace = Literal["on_site", "hybrid", "remote"]
 Priority = Literal["low", "medium", "high"]
 Period = Literal["hour", "day", "week", "month", "year"]
 Sort = Literal[
-    "-created_at", "created_at", "-updated_at", "updated_at", "-applied_on", "applied_on", "-company", "company"
+    "-created_at",
+    "created_at",
+    "-updated_at",
+    "updated_at",
+    "-applied_on",
+    "applied_on",
+    "-company",
+    "company",
+    "-follow_up_at",
+    "follow_up_at",
+    "-last_activity_at",
+    "last_activity_at",
+    "relevance",
 ]
 
 MinorUnits = Annotated[int, Field(ge=0, le=10**15)]
@@ -34,7 +46,9 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), NO_NUL]
 Search = Annotated[str, StringConstraints(min_length=1, max_length=200), NO_NUL]
-Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), NO_NUL]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern="^[^,]*$"), NO_NUL]
+"""The name of a tag. It has no comma, which separates several of them in a query."""
+
 Tags = Annotated[list[Tag], Field(max_length=20)]
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), NO_NUL]
@@ -147,22 +161,139 @@ class Application(Response):
     version: int
 
 
+class Duplicate(Response):
+    """Another application that may be the same: of the same posting, or at the same company for the same position."""
+
+    code: Literal["duplicate"]
+    application_id: UUID
+    matched: Literal["url", "company_and_position"]
+
+
+class AppliedHere(Response):
+    """The latest application to the same company, if it is not half a year ago."""
+
+    code: Literal["applied_here"]
+    application_id: UUID
+    company_id: UUID
+    days_ago: int
+
+
+class CompanyBlocked(Response):
+    """The owner did not want to apply there any more."""
+
+    code: Literal["company_blocked"]
+    company_id: UUID
+    reason: str | None
+
+
+class ApplicationCreated(Application):
+    """The application that was made, with what its owner may want to know before going on; nothing was refused."""
+
+    warnings: Annotated[
+        list[Duplicate | AppliedHere | CompanyBlocked], Field(max_length=10, description="Absent if there are none.")
+    ] = []
+
+
 def _several(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
 
 class ApplicationQuery(Query):
-    """Which applications to list, and in which order."""
+    """Which applications to list, and in which order. What is given narrows each other."""
 
     status: Annotated[tuple[Status, ...], BeforeValidator(_several), Field(min_length=1, max_length=10)] | None = Field(
         None, description="Any of these, comma-separated."
     )
-    q: Search | None = Field(None, description="Part of the company, position, location, source, address or notes.")
+    category: Annotated[tuple[Category, ...], BeforeValidator(_several), Field(min_length=1, max_length=6)] | None = (
+        Field(None, description="Any of these, comma-separated.")
+    )
+    stage_id: UUID | None = None
+    tag: Annotated[tuple[Tag, ...], BeforeValidator(_several), Field(min_length=1, max_length=20)] | None = Field(
+        None, description="All of these, comma-separated; case does not matter."
+    )
+    priority: Priority | None = None
+    workplace: Workplace | None = None
+    source: Text | None = Field(None, description="The source, to the letter.")
+    company_id: UUID | None = None
+    q: Search | None = Field(
+        None,
+        description='Words, beginnings of words, "phrases", -without, or: in all texts, tags and notes. Or part of '
+        "the company, position, location, source or address.",
+    )
     company: Search | None = Field(None, description="Part of the company's name.")
     applied_from: Day | None = Field(None, description="Applied on this day or later.")
     applied_to: Day | None = Field(None, description="Applied on this day or earlier.")
-    sort: Sort = Field("-created_at", description="`-` puts the greatest first. Without a day applied: the earliest.")
+    follow_up_before: Instant | None = Field(None, description="To be followed up before this moment.")
+    deadline_before: Day | None = Field(None, description="With a deadline before this day.")
+    sort: Sort = Field(
+        "-created_at",
+        description="`-` puts the greatest first. Without a day applied: the earliest. Without a follow-up: last. "
+        "`relevance`: the best match for `q` first.",
+    )
     limit: int = Field(20, ge=1, le=100, description="How many at most.")
     cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
         None, description="`next_cursor` of the page before."
     )
+
+    @model_validator(mode="after")
+    def _is_relevant_to_something(self) -> "ApplicationQuery":
+        if self.sort == "relevance" and self.q is None:
+            raise PydanticCustomError("relevance", "sort=relevance needs q")
+        return self
+
+
+class BulkChange(Changes):
+    """What to change of each; what is left out stays, null empties."""
+
+    priority: Priority | None = None
+    source: Text | None = None
+    workplace: Workplace | None = None
+    deadline: Day | None = None
+    follow_up_at: Instant | None = None
+    tags_add: Tags = []
+    tags_remove: Tags = []
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "BulkChange":
+        if not self.model_fields_set:
+            raise PydanticCustomError("change", "at least one field is needed")
+        return self
+
+
+class BulkRequest(Request):
+    """One thing to do to many applications: ``move``, ``change`` or ``delete``, and one of them only."""
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True})]
+    move: Move | None = None
+    change: BulkChange | None = None
+    delete: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> "BulkRequest":
+        if len(set(self.ids)) < len(self.ids):
+            raise PydanticCustomError("ids", "ids must be given once each")
+        if sum(given is not None for given in (self.move, self.change, self.delete)) != 1:
+            raise PydanticCustomError("bulk", "exactly one of move, change and delete is needed")
+        return self
+
+
+class BulkError(Response):
+    """Why it was not done: as the same request for this one application would be refused."""
+
+    code: Literal["not_found", "validation_failed"]
+    errors: list[dict[str, str]] = []
+
+
+class BulkResult(Response):
+    """What became of one application."""
+
+    id: UUID
+    outcome: Literal["done", "not_found", "invalid"]
+    version: Annotated[int, Field(description="The present version; absent once deleted.")] = 0
+    error: BulkError | None = None
+
+
+class BulkResults(Response):
+    """What became of each, in the order of the ids. What failed was undone by itself."""
+
+    results: list[BulkResult]

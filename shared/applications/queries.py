@@ -11,7 +11,9 @@ from shared.holdings import Holding
 
 DOCUMENT = columns(Application, "applications")
 
-CREATE_APPLICATION = creation("applications", fields=ApplicationDraft, shown=Application)
+CREATE_APPLICATION = creation(
+    "applications", fields=ApplicationDraft, shown=Application, answer="with_warnings({document}, applications)"
+)
 UPDATE_APPLICATION = change("applications", fields=ApplicationChanges, shown=Application, besides=MOVED)
 MOVE_APPLICATION = statement(
     """
@@ -28,30 +30,78 @@ GET_APPLICATION = statement(
 
 # What each order sorts by: an expression that is never null, and the type a cursor's key is read back as.
 SORT_KEYS: dict[str, tuple[LiteralString, LiteralString]] = {
-    "created_at": ("created_at", "timestamptz"),
-    "updated_at": ("updated_at", "timestamptz"),
+    "created_at": ("applications.created_at", "timestamptz"),
+    "updated_at": ("applications.updated_at", "timestamptz"),
     "applied_on": ("coalesce(applied_on, '-infinity')", "date"),
-    "company": ("lower(company)", "text"),
+    "company": ("company_key", "text"),
+    "follow_up_at": ("coalesce(follow_up_at, 'infinity')", "timestamptz"),
+    "-follow_up_at": ("coalesce(follow_up_at, '-infinity')", "timestamptz"),
+    "last_activity_at": ("last_activity_at", "timestamptz"),
+    "relevance": ("relevance", "real"),
 }
+# A question is looked for in the applications and in their notes. Words are matched as words by what is stored of them;
+# parts of words in the short columns only, which twenty thousand rows of one person can afford.
+SEARCHED = sql.SQL(
+    """
+    applications
+    LEFT JOIN (
+        SELECT application_id, max(ts_rank_cd(search, coalesce(search_query(%(q)s), ''))) AS rank FROM notes
+        WHERE CASE WHEN search_literals(%(q)s) = '{}' THEN search @@ search_query(%(q)s)
+                   ELSE answers(search, search_query(%(q)s), search_literals(%(q)s), body) END
+        GROUP BY application_id
+    ) AS noted ON noted.application_id = applications.id,
+    LATERAL (
+        SELECT strpos(lower(concat_ws(E'\n', company, position, location, source, url)), lower(%(q)s)) > 0 AS is_part
+    ) AS parts,
+    LATERAL (
+        SELECT (CASE WHEN is_part THEN 0.1 ELSE 0 END + ts_rank_cd(search, coalesce(search_query(%(q)s), ''))
+                + coalesce(noted.rank, 0))::real AS relevance
+    ) AS ranked
+    """
+)
+ANSWERED = sql.SQL(
+    """
+    (is_part OR noted.application_id IS NOT NULL
+     OR CASE WHEN search_literals(%(q)s) = '{}' THEN search @@ search_query(%(q)s)
+             ELSE answers(search, search_query(%(q)s), search_literals(%(q)s), company, position, location, source, url,
+                          notes) END)
+    """
+)
+EVERYTHING = (sql.SQL("applications"), sql.SQL("true"))
 
 
-def _list_in_order(sort: str) -> bytes:
-    key, kind = SORT_KEYS[sort.removeprefix("-")]
-    descending = sort.startswith("-")
+def _list_in_order(sort: str, found: sql.Composable, condition: sql.Composable) -> bytes:
+    key, kind = SORT_KEYS[sort] if sort in SORT_KEYS else SORT_KEYS[sort.removeprefix("-")]
+    descending = sort.startswith("-") or sort == "relevance"
+    # Documents are made of the page's rows only: beside the sort they would be made of every row that is sorted.
     return statement(
         """
-        SELECT {document} AS document, ({key})::text AS sort_key, id FROM applications
-        WHERE (%(status)s::text[] IS NULL OR status = ANY(%(status)s::text[]))
-          AND (%(company)s::text IS NULL OR strpos(lower(company), lower(%(company)s)) > 0)
-          AND (%(q)s::text IS NULL
-               OR strpos(lower(concat_ws(E'\n', company, position, location, source, url, notes)), lower(%(q)s)) > 0)
-          AND (%(applied_from)s::date IS NULL OR applied_on >= %(applied_from)s::date)
-          AND (%(applied_to)s::date IS NULL OR applied_on <= %(applied_to)s::date)
-          AND (%(after_id)s::uuid IS NULL OR ({key}, id) {beyond} (%(after_key)s::{kind}, %(after_id)s::uuid))
-        ORDER BY {key} {direction}, id {direction}
-        LIMIT %(limit)s
+        SELECT {document} AS document, sort_key::text, id
+        FROM (
+            SELECT applications.id, {key} AS sort_key FROM {found}
+            WHERE {condition}
+              AND (%(status)s::text[] IS NULL OR status = ANY(%(status)s::text[]))
+              AND (%(category)s::text[] IS NULL OR category = ANY(%(category)s::text[]))
+              AND (%(stage_id)s::uuid IS NULL OR stage_id = %(stage_id)s::uuid)
+              AND (%(tag)s::text[] IS NULL OR tags @> (SELECT registered(%(tag)s::text[])))
+              AND (%(priority)s::text IS NULL OR priority = %(priority)s)
+              AND (%(workplace)s::text IS NULL OR workplace = %(workplace)s)
+              AND (%(source)s::text IS NULL OR source = %(source)s)
+              AND (%(company_id)s::uuid IS NULL OR company_id = %(company_id)s::uuid)
+              AND (%(company)s::text IS NULL OR strpos(company_key, lower(%(company)s)) > 0)
+              AND (%(applied_from)s::date IS NULL OR applied_on >= %(applied_from)s::date)
+              AND (%(applied_to)s::date IS NULL OR applied_on <= %(applied_to)s::date)
+              AND (%(follow_up_before)s::timestamptz IS NULL OR follow_up_at < %(follow_up_before)s::timestamptz)
+              AND (%(deadline_before)s::date IS NULL OR deadline < %(deadline_before)s::date)
+              AND (%(after_id)s::uuid IS NULL OR ({key}, id) {beyond} (%(after_key)s::{kind}, %(after_id)s::uuid))
+            ORDER BY {key} {direction}, id {direction}
+            LIMIT %(limit)s
+        ) AS page JOIN applications USING (id)
+        ORDER BY sort_key {direction}, id {direction}
         """,
         document=DOCUMENT,
+        found=found,
+        condition=condition,
         key=sql.SQL(key),
         kind=sql.SQL(kind),
         beyond=sql.SQL("<" if descending else ">"),
@@ -59,6 +109,11 @@ def _list_in_order(sort: str) -> bytes:
     )
 
 
-LIST_APPLICATIONS: dict[str, bytes] = {sort: _list_in_order(sort) for sort in get_args(Sort)}
+LIST_APPLICATIONS: dict[str, bytes] = {
+    sort: _list_in_order(sort, *EVERYTHING) for sort in get_args(Sort) if sort != "relevance"
+}
+SEARCH_APPLICATIONS: dict[str, bytes] = {sort: _list_in_order(sort, SEARCHED, ANSWERED) for sort in get_args(Sort)}
+
+CHANGE_IN_BULK = statement("SELECT change_in_bulk(%(ids)s::uuid[], CAST(%(move)s AS jsonb), CAST(%(change)s AS jsonb))")
 
 HELD = (Holding("applications", shown=tuple(Application.model_fields)),)

@@ -12,11 +12,14 @@ from shared.applications.models import (
     MOVED,
     Application,
     ApplicationChanges,
+    ApplicationCreated,
     ApplicationDraft,
     ApplicationQuery,
+    BulkRequest,
+    BulkResults,
     Move,
 )
-from shared.db import AnyCaller, Guard
+from shared.db import AnyCaller, Door, Guard
 from shared.documents import Document, Page, Retry, Versions
 from shared.errors import ValidationFailed
 
@@ -26,24 +29,20 @@ CONSTRAINTS = {
 }
 
 
+SEVERAL = ("status", "category", "tag")
+"""The filters that take several values."""
+
+
 async def list_applications(caller: AnyCaller, query: ApplicationQuery) -> Page[Application]:
-    return await documents.page(
-        db.enter(caller),
-        queries.LIST_APPLICATIONS[query.sort],
-        sort=query.sort,
-        cursor=query.cursor,
-        limit=query.limit,
-        status=list(query.status) if query.status else None,
-        company=query.company,
-        q=query.q,
-        applied_from=query.applied_from,
-        applied_to=query.applied_to,
-    )
+    several = {name: value and list(value) for name, value in dict(query).items() if name in SEVERAL}
+    statements = queries.SEARCH_APPLICATIONS if query.q else queries.LIST_APPLICATIONS
+    return await documents.page(db.enter(caller), statements[query.sort], **dict(query) | several)
 
 
 async def create_application(
     caller: AnyCaller, draft: ApplicationDraft, *, retry: Retry | None
-) -> Document[Application]:
+) -> Document[ApplicationCreated]:
+    """Write it down, and warn of what is there already."""
     with _constraints_explained():
         return await documents.create(db.enter(caller), queries.CREATE_APPLICATION, draft, retry=retry)
 
@@ -88,9 +87,28 @@ async def move_application(
     )
 
 
+async def read_changed(door: Door, application_id: UUID) -> Document[Application]:
+    """The application as it is after the door's guards have changed it: a write, which is never repeated."""
+    rows = await door.write(queries.GET_APPLICATION, id=application_id)
+    version, document = rows[0]
+    return Document(document, version=version)
+
+
 async def delete_application(caller: AnyCaller, application_id: UUID, *, versions: Versions) -> None:
     """Put it into the trash, with everything that hangs on it."""
     await documents.discard(db.enter(caller), "applications", application_id, versions=versions)
+
+
+async def change_in_bulk(caller: AnyCaller, bulk: BulkRequest) -> Document[BulkResults]:
+    """Do one thing to each: what cannot be done to one is told of that one."""
+    move, change = bulk.move, bulk.change
+    rows = await db.enter(caller).write(
+        queries.CHANGE_IN_BULK,
+        ids=list(bulk.ids),
+        move=move and move.model_dump_json(),
+        change=change and change.model_dump_json(exclude_unset=True),
+    )
+    return Document(rows[0][0])
 
 
 def within(application_id: UUID, *, locked: bool = False) -> Guard:

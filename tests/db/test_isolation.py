@@ -261,6 +261,7 @@ def test_a_tenant_cannot_insert_a_row_for_somebody_else_into_any_table(
         statement = insert.format(table=Identifier(table), columns=SQL(", ").join(map(Identifier, columns or [owner])))
         # Ada's own row in everything but its key, so that nothing but whose it is speaks against it.
         fresh = {"id": str(uuid4()), "key": "k", "metric": "m", "place": 99, "digest": f"\\x{secrets.token_hex(32)}"}
+        fresh |= {"name": secrets.token_hex(8)}
         row = Jsonb(theirs[table][0] | {owner: ada.id} | fresh)
         with as_tenant(bob), pytest.raises(errors.InsufficientPrivilege):
             attempt(sql, statement, [row])

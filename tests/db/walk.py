@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -69,6 +69,12 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "update_contact_link": lambda _: {"role": "referral"},
     "create_note": lambda _: {"body": "They called."},
     "update_note": lambda _: {"body": "They called again."},
+    "change_applications": lambda person: {"ids": [an_application(person)], "move": {"status": "applied"}},
+    "merge_applications": lambda person: {"duplicate_id": an_application(person)},
+    "create_tag": lambda _: {"name": secrets.token_hex(8), "color": "#00ff7f"},
+    "update_tag": lambda _: {"name": secrets.token_hex(8)},
+    "create_saved_view": lambda _: {"name": secrets.token_hex(8), "query": "status=applied&sort=company"},
+    "update_saved_view": lambda _: {"query": "q=engineer&sort=relevance"},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
@@ -110,8 +116,10 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "share_id": lambda person: made(person, "/api/shares", "create_share")["id"],
     "task_id": lambda person: made(person, "/api/tasks", "create_task")["id"],
     "stage_id": lambda person: made(person, "/api/stages", "create_stage")["id"],
+    "tag_id": lambda person: made(person, "/api/tags", "create_tag")["id"],
     "token_id": lambda person: made(person, "/api/tokens", "create_token")["id"],
     "user_id": lambda person: granted(person),
+    "view_id": lambda person: made(person, "/api/saved-views", "create_saved_view")["id"],
 }
 
 # What of a person's a path names that is no id: a secret, by which anybody may come.
@@ -205,6 +213,11 @@ def feed_token(person: Person) -> str:
     answer = person.post("/api/calendar/feed")
     assert answer.status_code == 201, answer.text
     return str(answer.json()["url"]).rpartition("/")[2].removesuffix(".ics")
+
+
+def an_application(person: Person) -> str:
+    """The id of one, or of none if the person is not signed in and has none."""
+    return str(person.create_application()["id"] if person.tokens else uuid4())
 
 
 def made(person: Person, path: str, route: str) -> Any:
@@ -345,5 +358,7 @@ def furnish_tracker(person: Person, sql: psycopg.Connection[Any]) -> None:
            SELECT %(user_id)s, id, %(application_id)s FROM s""",
         """INSERT INTO trash (id, user_id, kind, title, content)
            VALUES (uuid7(), %(user_id)s, 'tasks', 'Call them', '[]')""",
+        "INSERT INTO tags (user_id, name) VALUES (%(user_id)s, 'remote')",
+        "INSERT INTO saved_views (user_id, name, query) VALUES (%(user_id)s, 'Open', 'status=applied')",
     ):
         sql.execute(statement, ids)

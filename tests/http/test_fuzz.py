@@ -51,6 +51,9 @@ ENDING_SESSIONS = ("logout", "logout_all", "change_password", "change_email")
 BY_MAIL_OR_PASSWORD = ("verify_email", "reset_password", "change_password")
 """Operations that succeed only with what nobody could make up."""
 
+ABOUT_SOMETHING = ("merge_applications", "create_saved_view", "update_saved_view")
+"""Operations whose body names what is there, or is in a language of its own."""
+
 FOR_ADMINISTRATORS = (
     *("get_jwt_info", "search_users", "get_user", "change_user", "end_sessions", "grant_quota", "restore_quota"),
     *("search_events", "get_metrics"),
@@ -96,6 +99,8 @@ class Caller:
             "provider": lambda: walk.PROVIDER,
             "reservation_id": self._reserve,
             "session_id": self._sign_in_elsewhere,
+            "tag_id": lambda: walk.THINGS["tag_id"](self._person),
+            "view_id": lambda: walk.THINGS["view_id"](self._person),
             "user_id": self._grant,
             "token_id": self._make_token,
             "share_id": lambda: walk.THINGS["share_id"](self._someone_without_shares()),
@@ -148,7 +153,7 @@ class Caller:
             credentials[self._operation_id] = ceremonies.registration(self._someone_with_room())
         if self._operation_id == "login_with_passkey":
             credentials[self._operation_id] = ceremonies.assertion(self._someone_with_room())
-        if self._operation_id in BY_MAIL_OR_PASSWORD:
+        if self._operation_id in (*BY_MAIL_OR_PASSWORD, *ABOUT_SOMETHING):
             credentials[self._operation_id] = walk.BODIES[self._operation_id](self._person)
         if self._operation_id in credentials:
             made_up: dict[str, Any] = case.body if isinstance(case.body, dict) else {}

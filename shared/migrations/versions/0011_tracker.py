@@ -110,7 +110,7 @@ END $$;
 -- and whatever else is no known tracker, and a fragment that is a route of the page's own ("#/jobs/7").
 CREATE FUNCTION canonical_url(url text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    part text[] := regexp_match(btrim(url), '^https?://(?:[^/?#@]*@)?([^/?#]*)([^?#]*)(?:\\?([^#]*))?(#.*)?$', 'i');
+    part text[] := regexp_match(btrim(url), '^https?://(?:[^/?#]*@)?([^/?#@]*)([^?#]*)(?:\\?([^#]*))?(#.*)?$', 'i');
     kept text;
 BEGIN
     IF part IS NULL THEN
@@ -120,8 +120,9 @@ BEGIN
     FROM regexp_split_to_table(part[3], '&') AS pair
     WHERE pair <> '' AND split_part(pair, '=', 1) !~* (
         '^(utm_.*|ref|refid|referrer|referer|original_referer|source|src|from|tk|trk|trackingid|fbclid|gclid|dclid|yclid'
-        '|msclkid|igshid|li_fat_id|mc_cid|mc_eid|_hsenc|_hsmi|gh_src|lever-source.*|lever-origin|ashby_source)$');
-    RETURN regexp_replace(regexp_replace(lower(part[1]), '\\.?(:80|:443)?$', ''), '^www\\.', '')
+        '|msclkid|gbraid|wbraid|twclid|ttclid|_ga|_gl|igshid|li_fat_id'
+        '|mc_cid|mc_eid|_hsenc|_hsmi|gh_src|lever-source.*|lever-origin|ashby_source)$');
+    RETURN regexp_replace(regexp_replace(lower(part[1]), '(\\.|:80|:443)+$', ''), '^(www\\.)+', '')
         || rtrim(part[2], '/') || coalesce('?' || kept, '')
         || CASE WHEN part[4] ~ '^#!?/' THEN part[4] ELSE '' END;
 END $$;

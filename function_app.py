@@ -21,6 +21,7 @@ from shared import (
     retention,
     sessions,
     tokens,
+    transfer,
 )
 from shared.access import anyone, fresh, member, member_or_token, role, scope
 from shared.accounts import LastWayIn, Profile, ProfileChanges
@@ -43,16 +44,19 @@ from shared.documents import Document, Page, Retry, Versions
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
 from shared.fields import Accepted, PlainText
 from shared.health import Health, NotReady, Readiness
-from shared.http import OAUTH_COOKIE, AnyQuery, Call, Html, Json, Zip, endpoint
+from shared.http import OAUTH_COOKIE, AnyQuery, Call, Csv, Html, Json, Zip, endpoint
 from shared.identities import Arrival, Departure, Identity, LinkBegun
 from shared.passkeys import Passkey, Passkeys
 from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
 from shared.security.keys import keyring
 from shared.sessions import SecondFactorRequired, SignedIn, SignedOut
+from shared.transfer import ExportQuery, Import, ImportQuery, ImportReport, ImportRequest, Undoing, UndoQuery
 
 keyring()  # settings or keys that cannot be used are refused at start, not at the first request
 app = App(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+FILES: dict[str, type[Csv] | type[Json]] = {"csv": Csv, "json": Json}
 
 # ---------------------------------------------------------------- Health and reference
 
@@ -534,6 +538,41 @@ async def move_application(
 
 
 # ---------------------------------------------------------------- Import and export
+
+
+@app.route("api/applications/export", methods=["GET"])
+@endpoint(scope("applications:read"), raises=(transfer.ExportTooLarge,))
+async def export_applications(caller: AnyCaller, query: ExportQuery) -> Csv | Json:
+    """Take applications along as a file, each with its history."""
+    return FILES[query.format](await transfer.export(caller, query), headers=transfer.as_file(query.format))
+
+
+@app.route("api/applications/import", methods=["POST"])
+@endpoint(scope("applications:write"), max_body=transfer.MAX_BODY)
+async def import_applications(caller: AnyCaller, body: ImportRequest) -> Document[ImportReport]:
+    """Write down the applications of a file, and tell what became of each row.
+
+    Rows that cannot be read do not keep the others out. The same file again makes nothing new, so this needs no
+    `Idempotency-Key`.
+    """
+    return await transfer.import_applications(caller, body)
+
+
+@app.route("api/applications/imports", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_imports(caller: AnyCaller, query: ImportQuery) -> Page[Import]:
+    """List imports, newest first."""
+    return await transfer.list_imports(caller, query)
+
+
+@app.route("api/applications/imports/{import_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def undo_import(caller: AnyCaller, import_id: UUID, query: UndoQuery) -> Document[Undoing]:
+    """Put what an import made into the trash.
+
+    What was worked on since stays, and is named, unless `force` says that it is to go too.
+    """
+    return await transfer.undo_import(caller, import_id, query)
 
 
 # ---------------------------------------------------------------- Drafts from the web, and shares

@@ -17,7 +17,7 @@ from shared.access import FRESH_SECONDS
 from shared.documents import Document, Page
 from shared.errors import Problem
 from shared.fields import Accepted, PlainText
-from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Endpoint, Html, Json, Zip, needs_body
+from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Csv, Endpoint, Html, Json, Zip, needs_body
 from shared.identities import Arrival, Departure, LinkBegun
 from shared.routes import App, Route
 from shared.security import personal_access_tokens
@@ -92,6 +92,7 @@ OTHER_MEDIA: dict[Any, tuple[str, str]] = {
     Json: (Json.media_type, "object"),
     Html: (Html.media_type, "string"),
     Zip: (Zip.media_type, "string"),
+    Csv: (Csv.media_type, "string"),
     PlainText: ("text/plain", "string"),
 }
 

@@ -24,6 +24,7 @@ from shared import (
     tasks,
     timeline,
     tokens,
+    transfer,
     trash,
 )
 from shared.db import statement
@@ -32,6 +33,7 @@ from shared.holdings import Holding
 # In this order it goes, the account itself last. The log is forgotten with it, in one piece: by erase_account().
 FEATURES = (
     trash,
+    transfer,
     applications,
     timeline,
     notes,

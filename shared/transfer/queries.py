@@ -11,7 +11,7 @@ from shared.transfer.models import Import
 CHOSEN = sql.SQL(
     """
     WITH chosen AS MATERIALIZED (
-        SELECT * FROM applications
+        SELECT id FROM applications
         WHERE (%(status)s::text[] IS NULL OR status = ANY(%(status)s::text[]))
           AND (%(applied_from)s::date IS NULL OR applied_on >= %(applied_from)s::date)
           AND (%(applied_to)s::date IS NULL OR applied_on <= %(applied_to)s::date)
@@ -21,7 +21,7 @@ CHOSEN = sql.SQL(
 )
 FITTING = sql.SQL(
     """
-    SELECT document FROM shown, (SELECT count(*) AS n, sum(octet_length(document)) AS size FROM shown) AS total
+    SELECT document FROM shown, (SELECT max(n_th) AS n, sum(octet_length(document)) AS size FROM shown) AS total
     WHERE CASE WHEN n > %(most)s OR size > %(most_bytes)s
                THEN refuse('JTX13', jsonb_build_object('applications', %(most)s, 'bytes', %(most_bytes)s)) IS NULL
                ELSE true END
@@ -44,7 +44,7 @@ EXPORT_CSV = statement(
                      ORDER BY e.occurred_at, e.id)
                  FROM application_events e JOIN stages s ON s.id = e.stage_id
                  WHERE e.application_id = a.id) AS history) AS row) AS document
-        FROM chosen a
+        FROM applications a JOIN chosen USING (id)
     )
     {fitting}
     """,
@@ -91,7 +91,7 @@ EXPORT_JSON = statement(
                     'role', ac.role) ORDER BY c.id), '[]')
                 FROM application_contacts ac JOIN contacts c ON c.id = ac.contact_id WHERE ac.application_id = a.id)
         )::text
-        FROM chosen a
+        FROM applications a JOIN chosen USING (id)
     )
     {fitting}
     """,

@@ -84,6 +84,8 @@ def read(request: ImportRequest) -> Reading:
             _read_table(tables.table_of(parsed), request, reading)
         else:
             _read_own(parsed, reading)
+    for item, item_id in zip(reading.items, sorted(str(db.uuid7()) for _ in reading.items), strict=True):
+        item["id"] = item_id  # in the order of the file, in which lists then show them
     return reading
 
 
@@ -106,7 +108,7 @@ def _take(reading: Reading, number: int, make: Any) -> None:
 
 
 def _sealed(item: Item, number: int) -> Item:
-    """The item with its ids, its key, and nothing in it that PostgreSQL could not hold."""
+    """The item with its key, and nothing in it that PostgreSQL could not hold."""
     fields = item["fields"]
     if fields["salary_currency"] is None and not fields["salary_min"] is fields["salary_max"] is None:
         raise Unreadable(_fault("salary_currency", "value_error", "is needed with an amount"))
@@ -123,7 +125,7 @@ def _sealed(item: Item, number: int) -> Item:
     digest = hashlib.sha256((f"id {known_as}" if known_as else text).encode()).digest()
     for event, event_id in zip(item["events"], sorted(str(db.uuid7()) for _ in item["events"]), strict=True):
         event["id"] = event_id  # in the order of the file: it decides between events of the same moment
-    return item | {"row": number, "id": str(db.uuid7()), "key": str(UUID(bytes=digest[:16]))}
+    return item | {"row": number, "key": str(UUID(bytes=digest[:16]))}
 
 
 # ---------------------------------------------------------------- tables

@@ -43,6 +43,7 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "create_application": lambda _: {"company": "Contoso", "position": "Engineer"},
     "update_application": lambda _: {"notes": "They called."},
     "move_application": lambda _: {"status": "interview", "round": 2},
+    "import_applications": lambda _: {"content": f"Company,Position,Source\nContoso,Engineer,{secrets.token_hex(8)}"},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
@@ -65,6 +66,7 @@ PREPARATIONS: dict[str, Callable[[Person], object]] = {
 # A thing of a person's for each name in a path that stands for one; made anew, so that it is there and as it began.
 THINGS: dict[str, Callable[[Person], str]] = {
     "application_id": lambda person: str(person.create_application()["id"]),
+    "import_id": lambda person: imported(person),
     "passkey_id": lambda person: str(ceremonies.new_passkey(person)[1]["id"]),
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
@@ -118,6 +120,13 @@ def made(person: Person, path: str, route: str) -> Any:
     answer = person.post(path, BODIES[route](person))
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def imported(person: Person) -> str:
+    """The id of an import."""
+    answer = person.post("/api/applications/import", BODIES["import_applications"](person))
+    assert answer.json()["created"] == 1, answer.text
+    return str(answer.json()["import_id"])
 
 
 def sent(person: Person, purpose: str) -> str:
@@ -207,6 +216,9 @@ def furnish_tracker(person: Person, sql: psycopg.Connection[Any]) -> None:
                       VALUES (%(user_id)s, uuid7(), 'resume', 'cv.pdf') RETURNING id)
            INSERT INTO application_files (user_id, application_id, file_id)
            SELECT %(user_id)s, %(application_id)s, id FROM f""",
+        """WITH i AS (INSERT INTO imports (user_id, format, rows) VALUES (%(user_id)s, 'csv', 1) RETURNING id)
+           INSERT INTO import_rows (user_id, import_id, row, key, application_id, version)
+           SELECT %(user_id)s, id, 2, uuid7(), %(application_id)s, 1 FROM i""",
         """INSERT INTO trash (id, user_id, kind, title, content)
            VALUES (uuid7(), %(user_id)s, 'tasks', 'Call them', '[]')""",
     ):

@@ -72,6 +72,7 @@ ENDPOINTS = [
     Endpoint("POST", "/api/applications", {"company": "Contoso", "position": "Engineer"}),
     Endpoint("PATCH", "/api/applications/{application_id}", None),
     Endpoint("POST", "/api/applications/{application_id}/move", {"status": "applied"}),
+    Endpoint("POST", "/api/applications/import", {"content": "Company,Position\nContoso,Engineer"}),
     Endpoint("POST", "/api/quotas/{metric}/consume", None),
     Endpoint("POST", "/api/quotas/{metric}/reserve", {"key": "k"}),
     Endpoint("PATCH", "/api/admin/users/{user_id}", None),

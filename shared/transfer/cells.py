@@ -51,8 +51,9 @@ MONTHS = {
     for name in names.split()
 }
 WEEKDAY = re.compile(r"^(?:mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so)[a-z]*\.?,?\s+", re.IGNORECASE)
-CLOCK = re.compile(r"(?:[T,\s]+(?:at\s+)?\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?)?"
-                   r"\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d)?$")  # fmt: skip
+CLOCK = re.compile(
+    r"[T,\s]+(?:at\s+)?\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d)?$"
+)
 YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})", re.ASCII)
 YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d\d)", re.ASCII)
 SHORT_YEAR_FIRST = re.compile(r"(\d\d)([-/.])(\d{1,2})\2(\d{1,2})", re.ASCII)
@@ -71,10 +72,10 @@ class NoDate(ValueError):
         self.code = code
 
 
-def order_of(cells: Iterable[str]) -> DateOrder | None:
-    """Whether a column of dates puts the day or the month first, by those that can be read in one way only."""
+def order_of(column: Iterable[str]) -> DateOrder | None:
+    """Whether dates put the day or the month first, by those of them that can be read in one way only."""
     found: set[DateOrder] = set()
-    for cell in cells:
+    for cell in column:
         if (match := YEAR_LAST.fullmatch(CLOCK.sub("", cell.strip()))) and match[2] != ".":
             first, second = int(match[1]), int(match[3])
             if first > 12 >= second:
@@ -226,6 +227,8 @@ def salary(text: str, *, currency: str | None) -> Salary | None:
 
 
 def _amount(match: re.Match[str]) -> Decimal | None:
+    if match[3] and match[3][0] == match[2]:
+        return None  # 12.345.6: which of the points is it?
     whole = re.sub(r"\D", "", match[1])
     try:
         amount = Decimal(whole + (match[3] or "").replace(",", "."))

@@ -28,7 +28,7 @@ DAYS = ("applied_on", "deadline", "saved_on", "changed_on")
 MANY = ("notes", "tags")
 """Fields that several columns may fill."""
 
-MAX_THINGS = 50_000
+MAX_THINGS = 10_000
 """Events, notes, tasks, interviews and contacts that one import may bring along."""
 
 REASONS = {"rejected": "rejected", "ghosted": "ghosted", "withdrawn": "withdrew"}
@@ -135,11 +135,14 @@ def _read_table(table: Table, request: ImportRequest, reading: Reading) -> None:
     is_own = set(COLUMNS) <= set(table.columns)
     reading.delimiter = table.delimiter
     reading.mapping = {name: name for name in COLUMNS} if is_own else _mapping(table, request)
-    orders = {
-        name: request.date_order or cells.order_of(row.cells[n] for row in table.rows if n < len(row.cells))
+    days = {
+        name: [row.cells[n] for row in table.rows if n < len(row.cells)]
         for n, name in enumerate(table.columns)
         if reading.mapping.get(name) in DAYS
     }
+    # One program wrote them all: a column that leaves it open is read as the others are.
+    usual = request.date_order or cells.order_of(cell for column in days.values() for cell in column)
+    orders = {name: request.date_order or cells.order_of(column) or usual for name, column in days.items()}
     for row in table.rows:
 
         def make(warnings: list[Fault], row: Row = row) -> Item:

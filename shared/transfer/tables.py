@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.errors import ValidationFailed
 
-MAX_ROWS = 5_000
+MAX_ROWS = 1_000
 """Rows of one import: they are written in one statement, which may take eight seconds."""
 
 MAX_COLUMNS = 200

@@ -91,28 +91,36 @@ BEGIN
     SELECT e.id, the_user, the_id, e.kind, e.occurred_at, e.stage_id, e.round, e.round_name, e.reason,
            e.note, coalesce(e.facts, '{}'), e.created_at
     FROM unnest(events) e WHERE e.id <> latest.id;
-    INSERT INTO notes (user_id, application_id, body, created_at)
-    SELECT the_user, the_id, n ->> 'body', least(now(), (n ->> 'created_at')::timestamptz)
-    FROM jsonb_array_elements(item -> 'notes') n;
-    INSERT INTO tasks (user_id, application_id, title, notes, due_at, done_at, created_at)
-    SELECT the_user, the_id, t.title, t.notes, t.due_at, t.done_at, least(now(), t.created_at)
-    FROM jsonb_populate_recordset(NULL::tasks, item -> 'tasks') t;
-    INSERT INTO interviews (user_id, application_id, kind, title, starts_at, duration_minutes, time_zone, location,
-                            interviewers, round, outcome, notes, created_at)
-    SELECT the_user, the_id, i.kind, i.title, i.starts_at, i.duration_minutes, i.time_zone, i.location, i.interviewers,
-           i.round, i.outcome, i.notes, least(now(), i.created_at)
-    FROM jsonb_populate_recordset(NULL::interviews, item -> 'interviews') i;
-    -- Somebody who is among the caller's contacts already is that same contact.
-    INSERT INTO contacts (id, user_id, company_id, name, title, email, phone, url, notes)
-    SELECT (c ->> 'id')::uuid, the_user, company_named(the_user, c ->> 'company'), c ->> 'name', c ->> 'title',
-           c ->> 'email', c ->> 'phone', c ->> 'url', c ->> 'notes'
-    FROM jsonb_array_elements(item -> 'contacts') c
-    WHERE NOT EXISTS (SELECT FROM contacts WHERE id = (c ->> 'known_as')::uuid)
-    ON CONFLICT (id) DO NOTHING;
-    INSERT INTO application_contacts (user_id, application_id, contact_id, role)
-    SELECT the_user, the_id, coalesce((SELECT id FROM contacts WHERE id = (c ->> 'known_as')::uuid),
-                                      (c ->> 'id')::uuid), c ->> 'role'
-    FROM jsonb_array_elements(item -> 'contacts') c;
+    IF item -> 'notes' <> '[]' THEN
+        INSERT INTO notes (user_id, application_id, body, created_at)
+        SELECT the_user, the_id, n ->> 'body', least(now(), (n ->> 'created_at')::timestamptz)
+        FROM jsonb_array_elements(item -> 'notes') n;
+    END IF;
+    IF item -> 'tasks' <> '[]' THEN
+        INSERT INTO tasks (user_id, application_id, title, notes, due_at, done_at, created_at)
+        SELECT the_user, the_id, t.title, t.notes, t.due_at, t.done_at, least(now(), t.created_at)
+        FROM jsonb_populate_recordset(NULL::tasks, item -> 'tasks') t;
+    END IF;
+    IF item -> 'interviews' <> '[]' THEN
+        INSERT INTO interviews (user_id, application_id, kind, title, starts_at, duration_minutes, time_zone, location,
+                                interviewers, round, outcome, notes, created_at)
+        SELECT the_user, the_id, i.kind, i.title, i.starts_at, i.duration_minutes, i.time_zone, i.location,
+               i.interviewers, i.round, i.outcome, i.notes, least(now(), i.created_at)
+        FROM jsonb_populate_recordset(NULL::interviews, item -> 'interviews') i;
+    END IF;
+    IF item -> 'contacts' <> '[]' THEN
+        -- Somebody who is among the caller's contacts already is that same contact.
+        INSERT INTO contacts (id, user_id, company_id, name, title, email, phone, url, notes)
+        SELECT (c ->> 'id')::uuid, the_user, company_named(the_user, c ->> 'company'), c ->> 'name', c ->> 'title',
+               c ->> 'email', c ->> 'phone', c ->> 'url', c ->> 'notes'
+        FROM jsonb_array_elements(item -> 'contacts') c
+        WHERE NOT EXISTS (SELECT FROM contacts WHERE id = (c ->> 'known_as')::uuid)
+        ON CONFLICT (id) DO NOTHING;
+        INSERT INTO application_contacts (user_id, application_id, contact_id, role)
+        SELECT the_user, the_id, coalesce((SELECT id FROM contacts WHERE id = (c ->> 'known_as')::uuid),
+                                          (c ->> 'id')::uuid), c ->> 'role'
+        FROM jsonb_array_elements(item -> 'contacts') c;
+    END IF;
     PERFORM set_config('app.restoring', '', true);
 
     INSERT INTO application_events (id, user_id, application_id, kind, occurred_at, stage_id, round, round_name, reason,
@@ -150,10 +158,12 @@ BEGIN
 END $$;
 
 -- Every row of a file: made, there already, or refused, each by itself. Whatever the database refuses of a row stays
--- out whole. The imports of one person wait for each other, so that no row is made twice.
+-- out whole. The imports of one person wait for each other, so that no row is made twice. Plans are made when tables
+-- may be small still, and kept while they grow: none may read a whole table.
 CREATE FUNCTION import_applications(
     the_import uuid, the_format text, the_name text, all_rows int, unreadable int, is_dry boolean, items jsonb)
-RETURNS TABLE (row_number int, outcome text, application uuid, fault text) LANGUAGE plpgsql AS $$
+RETURNS TABLE (row_number int, outcome text, application uuid, fault text) LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 DECLARE
     the_user CONSTANT uuid := current_setting('app.user_id');
     zone CONSTANT text := (SELECT time_zone FROM users WHERE id = the_user);
@@ -253,7 +263,7 @@ END $$;
 -- Puts what an import made into the trash, each application by itself, so that each can be recovered. What somebody
 -- has worked on since stays, unless it is forced to go; returned are the rows that stayed.
 CREATE FUNCTION undo_import(the_import uuid, is_forced boolean) RETURNS TABLE (kept_row int, kept uuid, trashed int)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     the_user CONSTANT uuid := current_setting('app.user_id');
     i imports;

@@ -309,7 +309,7 @@ class _Stranger:
         currency = named if named in cells.CODES else self._request.currency if not named else None
         lows, highs = self._text("salary_min"), self._text("salary_max")
         text = self._text("salary")
-        used = [meant for meant in ("salary", "salary_min", "salary_max", *none) if self._text(meant)]
+        used = [meant for meant in ("salary", *none) if self._text(meant)]
         if not used:
             return none
         found = None
@@ -469,7 +469,8 @@ def _own(filed: FiledApplication, stages: Mapping[UUID, Mapping[str, Any]]) -> I
     fields = filed.application.model_dump(mode="json")
 
     def step(event: FiledEvent) -> Item:
-        written = event.model_dump(mode="json", exclude={"stage_id"})
+        written = event.model_dump(mode="json", exclude={"stage_id", "facts"})
+        written["facts"] = event.facts  # as they are: a dump would turn what cannot be stored into something that can
         return written | ({"stage": stages[event.stage_id]} if event.stage_id else {})
 
     return {

@@ -38,7 +38,8 @@ def test_which_comes_first_is_as_it_is_said(cell: str, order: DateOrder | None, 
 @pytest.mark.parametrize(
     ("cell", "code"),
     [("11/12/2026", "ambiguous_date"), ("31.2.2026", "date"), ("soon", "date"), ("7", "date"), ("99999", "date"),
-     ("2026", "date"), ("13/13/2026", "date"), ("1.1.1800", "date"), ("\u0662026-11-20", "date"), ("20 Foo 2026", "date")],
+     ("2026", "date"), ("13/13/2026", "date"), ("1.1.1800", "date"), ("\u0662026-11-20", "date"),
+     ("20 Foo 2026", "date")],
 )  # fmt: skip
 def test_what_may_be_two_days_or_none_is_not_guessed(cell: str, code: str) -> None:
     with pytest.raises(NoDate) as refused:

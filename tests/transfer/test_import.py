@@ -181,7 +181,7 @@ def test_what_is_wrong_with_a_row_is_told_with_the_row(ada: Person) -> None:
         "Contoso,Engineer,11/12/2026,,\n"
         f"{'x' * 501},Engineer,,,\n"
         "Contoso,Engineer,2026-02-30,,\n"
-        f"Contoso,Engineer,,{','.join(map(str, range(21)))},\n"
+        f"Contoso,Engineer,,{';'.join(map(str, range(21)))},\n"
         f"Contoso,{'y' * 200_000},,,\n"
         "Contoso,Engineer\n"
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import hypothesis
 import psycopg
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
 from tests.conftest import Person
@@ -36,7 +36,12 @@ DRAFTS = st.fixed_dictionaries(
     },
 )
 SETTINGS = hypothesis.settings(
-    max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )
 OTHERS = ("id", "company_id", "stage_id", "furthest_stage_id", "updated_at", "version")
 """What is another in another account."""
@@ -73,6 +78,12 @@ def whole(person: Person) -> list[Row]:
     return found
 
 
+def _steps(entry: Row) -> list[Row]:
+    """An application's way through the stages, as far as a cell carries it: a note of no text is none."""
+    steps = [event for event in entry["events"] if event["stage_id"]]
+    return [event | {"note": event["note"] or None, "created_at": None} for event in steps]
+
+
 @SETTINGS
 @given(drafts=st.lists(st.tuples(DRAFTS, STEPS, TEXTS), min_size=1, max_size=3))
 def test_an_export_imported_elsewhere_is_the_same_records(
@@ -88,10 +99,7 @@ def test_an_export_imported_elsewhere_is_the_same_records(
     assert whole(by_json) == whole(ada)
     assert shown(by_json) == shown(ada)
     assert shown(by_csv, "last_activity_at") == shown(ada, "last_activity_at")
-    kept = [[e for e in entry["events"] if e["stage_id"]] for entry in whole(ada)]
-    assert [
-        [{**e, "created_at": ""} for e in entry["events"]] for entry in whole(by_csv)
-    ] == [[{**e, "created_at": ""} for e in events] for events in kept]  # fmt: skip
+    assert [_steps(entry) for entry in whole(by_csv)] == [_steps(entry) for entry in whole(ada)]
     for person, file in ((ada, exported), (ada, table), (by_json, exported), (by_json, table), (by_csv, table)):
         assert outcomes(bring_in(person, file)) == ["unchanged"] * len(drafts)
 
@@ -101,7 +109,7 @@ def test_all_that_hangs_on_an_application_comes_along(ada: Person, bob: Person, 
     other = ada.create_application(company="Initech")
     ids = {"user_id": ada.id, "application_id": made["id"], "other": other["id"]}
     for statement in (
-        "INSERT INTO notes (user_id, application_id, body) VALUES (%(user_id)s, %(application_id)s, E' They\n=called.')",
+        "INSERT INTO notes (user_id, application_id, body) VALUES (%(user_id)s, %(application_id)s, E' a\n=b')",
         """WITH c AS (INSERT INTO contacts (user_id, company_id, name, email) VALUES (%(user_id)s,
                company_named(%(user_id)s, 'Contoso'), 'Grace', 'grace@example.com') RETURNING id)
            INSERT INTO application_contacts (user_id, application_id, contact_id, role)

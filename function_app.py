@@ -550,9 +550,9 @@ async def export_applications(caller: AnyCaller, query: ExportQuery) -> Csv | Js
 @app.route("api/applications/import", methods=["POST"])
 @endpoint(scope("applications:write"), max_body=transfer.MAX_BODY)
 async def import_applications(caller: AnyCaller, body: ImportRequest) -> Document[ImportReport]:
-    """Write down the applications of a file, and tell what became of each row.
+    """Write down the applications of a file, each row by itself.
 
-    Rows that cannot be read do not keep the others out. The same file again makes nothing new, so this needs no
+    What became of each is told; rows that cannot be read do not keep the others out. The same file again makes nothing new, so this needs no
     `Idempotency-Key`.
     """
     return await transfer.import_applications(caller, body)

@@ -120,6 +120,6 @@ LIST_IMPORTS = statement(
 UNDO_IMPORT = statement("SELECT kept_row, kept, trashed FROM undo_import(%(import_id)s, %(force)s)")
 
 HELD = (
-    Holding("import_rows", shown=("import_id", "row", "key", "application_id", "version")),
+    Holding("import_rows", shown=("import_id", "row", "row_key", "application_id", "version")),
     Holding("imports", shown=tuple(Import.model_fields)),
 )

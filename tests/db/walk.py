@@ -217,7 +217,7 @@ def furnish_tracker(person: Person, sql: psycopg.Connection[Any]) -> None:
            INSERT INTO application_files (user_id, application_id, file_id)
            SELECT %(user_id)s, %(application_id)s, id FROM f""",
         """WITH i AS (INSERT INTO imports (user_id, format, rows) VALUES (%(user_id)s, 'csv', 1) RETURNING id)
-           INSERT INTO import_rows (user_id, import_id, row, key, application_id, version)
+           INSERT INTO import_rows (user_id, import_id, row, row_key, application_id, version)
            SELECT %(user_id)s, id, 2, uuid7(), %(application_id)s, 1 FROM i""",
         """INSERT INTO trash (id, user_id, kind, title, content)
            VALUES (uuid7(), %(user_id)s, 'tasks', 'Call them', '[]')""",

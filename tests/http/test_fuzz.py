@@ -85,6 +85,7 @@ class Caller:
         """Put ids of real things and real credentials in the place of made-up ones."""
         things = {
             "application_id": lambda: self._person.create_application()["id"],
+            "import_id": lambda: walk.imported(self._person),
             "metric": lambda: "resume_uploads",
             "passkey_id": lambda: ceremonies.new_passkey(self._someone_with_room())[1]["id"],
             "provider": lambda: walk.PROVIDER,
@@ -100,7 +101,7 @@ class Caller:
         email = self._person.email if self._operation_id == "login" else f"{token_hex(8)}@example.com"
         if self._operation_id in walk.PREPARATIONS:
             walk.PREPARATIONS[self._operation_id](self._person)
-        if self._operation_id in ("finish_login", "reauthenticate", "enable_totp"):
+        if self._operation_id in ("finish_login", "reauthenticate", "enable_totp", "import_applications"):
             case.body = walk.BODIES[self._operation_id](self._person)
         credentials: dict[str, dict[str, Any]] = {
             "register": {"email": email, "password": PASSWORD},

@@ -29,7 +29,7 @@ CREATE TABLE import_rows (
     user_id        uuid NOT NULL DEFAULT current_setting('app.user_id')::uuid REFERENCES users ON DELETE CASCADE,
     import_id      uuid NOT NULL,
     row            integer NOT NULL,
-    key            uuid NOT NULL,
+    row_key        uuid NOT NULL,
     application_id uuid NOT NULL,
     version        integer NOT NULL,
     PRIMARY KEY (import_id, row),
@@ -39,7 +39,7 @@ CREATE TABLE import_rows (
         REFERENCES applications (user_id, id) ON DELETE CASCADE
 );
 -- Not unique: a row that was deleted and imported again may come back from the trash.
-CREATE INDEX import_rows_key ON import_rows (user_id, key);
+CREATE INDEX import_rows_key ON import_rows (user_id, row_key);
 CREATE INDEX import_rows_application_id ON import_rows (application_id);
 
 ALTER TABLE imports     ENABLE ROW LEVEL SECURITY;
@@ -191,7 +191,7 @@ BEGIN
         by_id := FOUND OR item ->> 'known_as' IS NOT NULL;
         IF NOT FOUND THEN
             SELECT application_id INTO application FROM import_rows
-            WHERE user_id = the_user AND key = (item ->> 'key')::uuid LIMIT 1;
+            WHERE user_id = the_user AND row_key = (item ->> 'key')::uuid LIMIT 1;
         END IF;
         IF FOUND THEN
             IF by_id AND NOT is_as_imported(application, item, stage_ids) THEN
@@ -210,7 +210,7 @@ BEGIN
             BEGIN
                 the_version := import_application(the_user, zone, item, stage_ids);
                 application := (item ->> 'id')::uuid;
-                INSERT INTO import_rows (user_id, import_id, row, key, application_id, version)
+                INSERT INTO import_rows (user_id, import_id, row, row_key, application_id, version)
                 VALUES (the_user, the_import, row_number, (item ->> 'key')::uuid, application, the_version);
                 outcome := 'created';
             EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN

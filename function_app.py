@@ -552,8 +552,8 @@ async def export_applications(caller: AnyCaller, query: ExportQuery) -> Csv | Js
 async def import_applications(caller: AnyCaller, body: ImportRequest) -> Document[ImportReport]:
     """Write down the applications of a file, each row by itself.
 
-    What became of each is told; rows that cannot be read do not keep the others out. The same file again makes nothing new, so this needs no
-    `Idempotency-Key`.
+    What became of each is told; rows that cannot be read do not keep the others out. The same file again makes nothing
+    new, so this needs no `Idempotency-Key`.
     """
     return await transfer.import_applications(caller, body)
 

@@ -61,7 +61,9 @@ class ImportRequest(Request):
     """A file, and how to read it where that cannot be seen from it."""
 
     content: Annotated[str, NO_NUL] | None = Field(None, description="The file's text.")
-    content_base64: str | None = Field(None, description="Or its bytes, where the encoding has to be found out.")
+    content_base64: Annotated[str, NO_NUL] | None = Field(
+        None, description="Or its bytes, where the encoding has to be found out."
+    )
     format: Format | None = Field(None, description="Left out: as the content begins.")
     file_name: Name | None = Field(None, description="To know the import by.")
     dry_run: bool = Field(False, description="Only tell what would become of each row.")

@@ -3,7 +3,17 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from shared.applications import ApplicationDraft, Status
@@ -40,6 +50,14 @@ Meaning = Literal[
 Heading = Annotated[str, StringConstraints(min_length=1, max_length=200), NO_NUL]
 
 
+def _unnamed(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """The fault of an entry is told without its name, which is the caller's own text."""
+    try:
+        return check(value)
+    except ValidationError:
+        raise PydanticCustomError("entries", "must be an object of names, each with a value that is known") from None
+
+
 def _several(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
@@ -67,10 +85,10 @@ class ImportRequest(Request):
     format: Format | None = Field(None, description="Left out: as the content begins.")
     file_name: Name | None = Field(None, description="To know the import by.")
     dry_run: bool = Field(False, description="Only tell what would become of each row.")
-    mapping: Annotated[dict[Heading, Meaning | None], Field(max_length=200)] = Field(
+    mapping: Annotated[dict[Heading, Meaning | None], Field(max_length=200), WrapValidator(_unnamed)] = Field(
         {}, description="What columns mean, where their names do not say it; null leaves one out."
     )
-    statuses: Annotated[dict[Heading, Status], Field(max_length=200)] = Field(
+    statuses: Annotated[dict[Heading, Status], Field(max_length=200), WrapValidator(_unnamed)] = Field(
         {}, description="What words for a status mean that are not known."
     )
     unmapped: Literal["notes", "ignore"] = Field("notes", description="What happens to columns that mean nothing here.")

@@ -39,11 +39,13 @@ EXPORT_CSV = statement(
                 a.salary_min, a.salary_max, a.salary_currency, a.salary_period, a.applied_on, a.deadline,
                 a.follow_up_at, a.notes, a.created_at, a.updated_at,
                 (SELECT json_agg(json_build_object(
-                     'occurred_at', e.occurred_at, 'kind', e.kind, 'status', s.status, 'name', s.name,
+                     'occurred_at', e.occurred_at, 'kind', e.kind,
+                     'status', (SELECT status FROM stages WHERE id = e.stage_id),
+                     'name', (SELECT name FROM stages WHERE id = e.stage_id),
                      'round', e.round, 'round_name', e.round_name, 'reason', e.reason, 'note', e.note)
                      ORDER BY e.occurred_at, e.id)
-                 FROM application_events e JOIN stages s ON s.id = e.stage_id
-                 WHERE e.application_id = a.id) AS history) AS row) AS document
+                 FROM application_events e
+                 WHERE e.application_id = a.id AND e.stage_id IS NOT NULL) AS history) AS row) AS document
         FROM applications a JOIN chosen USING (id)
     )
     {fitting}

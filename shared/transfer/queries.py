@@ -31,17 +31,19 @@ FITTING = sql.SQL(
 
 EXPORT_CSV = statement(
     """
-    {chosen}, shown AS MATERIALIZED (
+    {chosen}, own_stages AS MATERIALIZED (
+        SELECT id, name, status FROM stages
+    ), shown AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY a.created_at, a.id) AS n_th, (
             SELECT row_to_json(row)::text FROM (SELECT
                 a.id, a.company, a.position, a.location, a.workplace, a.url, a.source, a.priority, a.tags, a.status,
-                (SELECT name FROM stages WHERE id = a.stage_id) AS stage, a.round, a.round_name, a.close_reason,
+                (SELECT name FROM own_stages WHERE id = a.stage_id) AS stage, a.round, a.round_name, a.close_reason,
                 a.salary_min, a.salary_max, a.salary_currency, a.salary_period, a.applied_on, a.deadline,
                 a.follow_up_at, a.notes, a.created_at, a.updated_at,
                 (SELECT json_agg(json_build_object(
                      'occurred_at', e.occurred_at, 'kind', e.kind,
-                     'status', (SELECT status FROM stages WHERE id = e.stage_id),
-                     'name', (SELECT name FROM stages WHERE id = e.stage_id),
+                     'status', (SELECT status FROM own_stages WHERE id = e.stage_id),
+                     'name', (SELECT name FROM own_stages WHERE id = e.stage_id),
                      'round', e.round, 'round_name', e.round_name, 'reason', e.reason, 'note', e.note)
                      ORDER BY e.occurred_at, e.id)
                  FROM application_events e

@@ -38,6 +38,7 @@ from shared import (
     tasks,
     timeline,
     tokens,
+    transfer,
     trash,
 )
 from shared.access import anyone, fresh, member, member_or_token, role, scope
@@ -110,7 +111,7 @@ from shared.files import (
     UploadRequest,
 )
 from shared.health import Health, NotReady, Readiness
-from shared.http import OAUTH_COOKIE, AnyQuery, Calendar, Call, Html, Json, Zip, endpoint
+from shared.http import OAUTH_COOKIE, AnyQuery, Calendar, Call, Csv, Html, Json, Zip, endpoint
 from shared.identities import Arrival, Departure, Identity, LinkBegun
 from shared.interviews import Interview, InterviewChanges, InterviewDraft, InterviewPage, InterviewQuery
 from shared.notes import Note, NoteChanges, NoteDraft, NoteQuery, NoteRevision
@@ -140,10 +141,13 @@ from shared.timeline import (
     LastMove,
     TimelineFull,
 )
+from shared.transfer import ExportQuery, Import, ImportQuery, ImportReport, ImportRequest, Undoing, UndoQuery
 from shared.trash import Restored, TrashItem, TrashQuery
 
 keyring()  # settings or keys that cannot be used are refused at start, not at the first request
 app = App(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+FILES: dict[str, type[Csv] | type[Json]] = {"csv": Csv, "json": Json}
 
 # ---------------------------------------------------------------- Health and reference
 
@@ -1323,6 +1327,41 @@ async def draw_sankey(caller: AnyCaller, query: SankeyQuery) -> Sankey | PlainTe
 
 
 # ---------------------------------------------------------------- Import and export
+
+
+@app.route("api/applications/export", methods=["GET"])
+@endpoint(scope("applications:read"), raises=(transfer.ExportTooLarge,))
+async def export_applications(caller: AnyCaller, query: ExportQuery) -> Csv | Json:
+    """Take applications along as a file, each with its history."""
+    return FILES[query.format](await transfer.export(caller, query), headers=transfer.as_file(query.format))
+
+
+@app.route("api/applications/import", methods=["POST"])
+@endpoint(scope("applications:write"), max_body=transfer.MAX_BODY)
+async def import_applications(caller: AnyCaller, body: ImportRequest) -> Document[ImportReport]:
+    """Write down the applications of a file, each row by itself.
+
+    What became of each is told; rows that cannot be read do not keep the others out. The same file again makes nothing
+    new, so this needs no `Idempotency-Key`.
+    """
+    return await transfer.import_applications(caller, body)
+
+
+@app.route("api/applications/imports", methods=["GET"])
+@endpoint(scope("applications:read"))
+async def list_imports(caller: AnyCaller, query: ImportQuery) -> Page[Import]:
+    """List imports, newest first."""
+    return await transfer.list_imports(caller, query)
+
+
+@app.route("api/applications/imports/{import_id:guid}", methods=["DELETE"])
+@endpoint(scope("applications:write"))
+async def undo_import(caller: AnyCaller, import_id: UUID, query: UndoQuery) -> Document[Undoing]:
+    """Put what an import made into the trash.
+
+    What was worked on since stays, and is named, unless `force` says that it is to go too.
+    """
+    return await transfer.undo_import(caller, import_id, query)
 
 
 # ---------------------------------------------------------------- Drafts from the web, and shares

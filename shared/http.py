@@ -47,7 +47,7 @@ from shared.sessions import Presented, SignedIn, SignedOut, Tokens
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 1024 * 1024
-"""Bytes of a JSON body. Files go another way."""
+"""Bytes of a JSON body, where the endpoint does not declare another limit. Files go another way."""
 
 MAX_FORM = 64 * 1024
 """Bytes of a form's fields besides its file."""
@@ -183,6 +183,10 @@ class Calendar(Raw):
     media_type = "text/calendar"
 
 
+class Csv(Raw):
+    media_type = "text/csv"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One way an endpoint may succeed: the kind of what its handler returns, and the model of its JSON."""
@@ -202,6 +206,7 @@ class Endpoint:
     raises: tuple[type[Problem], ...]
     accepts: tuple[str, ...]
     public_cache: int
+    max_body: int
     body: type[BaseModel] | None
     form: type[BaseModel] | None
     query: type[BaseModel] | None
@@ -231,6 +236,7 @@ def endpoint(
     raises: tuple[type[Problem], ...] = (),
     accepts: tuple[Literal["cookie", "bearer"], ...] = (),
     public_cache: int = 0,
+    max_body: int = MAX_BODY,
 ) -> Callable[[Handler], Function]:
     """Make an HTTP function of a handler.
 
@@ -241,13 +247,14 @@ def endpoint(
         raises: the Problems the feature may raise besides those every endpoint of this kind may.
         accepts: credentials that may come although nobody has to be signed in.
         public_cache: seconds for which anybody may keep the answer.
+        max_body: bytes that its JSON body may have.
     """
 
     if not isinstance(access, Access):
         raise TypeError(f"@endpoint must say first who may call it: @endpoint({' or '.join(RULES)}), not {access!r}")
 
     def decorate(handler: Handler) -> Function:
-        spec = _declaration(handler, access, status, location, raises, accepts, public_cache)
+        spec = _declaration(handler, access, status, location, raises, accepts, public_cache, max_body)
 
         async def function(req: func.HttpRequest) -> func.HttpResponse:
             began = perf_counter()
@@ -301,7 +308,7 @@ async def _answer_to(caller: AnyCaller | None, spec: Endpoint, call: Call, reque
         elif "?" in request.url:
             _query(_NoQuery, request.url)
         if spec.body is not None:
-            arguments["body"] = body = _body(spec.body, call, request.get_body())
+            arguments["body"] = body = _body(spec.body, call, request.get_body(), limit=spec.max_body)
             if "retry" in spec.takes:
                 arguments["retry"] = _retry(call, body.model_dump_json())
         if spec.form is not None:
@@ -341,9 +348,9 @@ def _query(model: type[BaseModel], url: str) -> BaseModel:
         raise _validation_failed(invalid) from None
 
 
-def _body(model: type[BaseModel], call: Call, data: bytes) -> BaseModel:
-    if len(data) > MAX_BODY:
-        raise errors.BodyTooLarge(limit=MAX_BODY)
+def _body(model: type[BaseModel], call: Call, data: bytes, *, limit: int) -> BaseModel:
+    if len(data) > limit:
+        raise errors.BodyTooLarge(limit=limit)
     media_type = (call.header("content-type") or "").partition(";")[0].strip().lower()
     if not data and not needs_body(model):
         data = b"{}"
@@ -605,6 +612,7 @@ def _declaration(
     raises: tuple[type[Problem], ...],
     accepts: tuple[str, ...],
     public_cache: int,
+    max_body: int,
 ) -> Endpoint:
     def wrong(why: str) -> TypeError:
         return TypeError(
@@ -650,6 +658,7 @@ def _declaration(
         raises=raises,
         accepts=accepts,
         public_cache=public_cache,
+        max_body=max_body,
         body=hints.get("body"),
         form=form,
         query=hints.get("query"),

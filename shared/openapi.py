@@ -18,7 +18,7 @@ from shared.documents import Document, Page
 from shared.errors import Problem
 from shared.fields import Accepted, Contents, Elsewhere, PlainText, Svg, WebPage
 from shared.files import inspection
-from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Calendar, Endpoint, Html, Json, Zip, needs_body
+from shared.http import MAX_KEY, REFRESH_COOKIE, Answer, Calendar, Csv, Endpoint, Html, Json, Zip, needs_body
 from shared.identities import Arrival, Departure, LinkBegun
 from shared.routes import App, Route
 from shared.security import personal_access_tokens
@@ -94,6 +94,7 @@ OTHER_MEDIA: dict[Any, tuple[str, str]] = {
     Html: (Html.media_type, "string"),
     Zip: (Zip.media_type, "string"),
     Calendar: (Calendar.media_type, "string"),
+    Csv: (Csv.media_type, "string"),
     PlainText: ("text/plain", "string"),
     WebPage: (Html.media_type, "string"),
     Svg: (Svg.media_type, "string"),

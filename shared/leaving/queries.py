@@ -29,6 +29,7 @@ from shared import (
     tasks,
     timeline,
     tokens,
+    transfer,
     trash,
 )
 from shared.db import statement
@@ -38,6 +39,7 @@ from shared.holdings import Holding
 FEATURES = (
     trash,
     shares,
+    transfer,
     applications,
     timeline,
     notes,

@@ -75,6 +75,7 @@ BODIES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "update_tag": lambda _: {"name": secrets.token_hex(8)},
     "create_saved_view": lambda _: {"name": secrets.token_hex(8), "query": "status=applied&sort=company"},
     "update_saved_view": lambda _: {"query": "q=engineer&sort=relevance"},
+    "import_applications": lambda _: {"content": f"Company,Position,Source\nContoso,Engineer,{secrets.token_hex(8)}"},
     "consume_quota": lambda _: {"units": 1},
     "reserve_quota": lambda _: {"units": 1, "key": secrets.token_hex(8)},
     "link_identity": lambda _: {},
@@ -110,6 +111,7 @@ THINGS: dict[str, Callable[[Person], str]] = {
     "company_id": lambda person: made(person, "/api/companies", "create_company")["id"],
     "contact_id": lambda person: made(person, "/api/contacts", "create_contact")["id"],
     "trash_id": lambda person: deleted(person),
+    "import_id": lambda person: imported(person),
     "passkey_id": lambda person: str(ceremonies.new_passkey(person)[1]["id"]),
     "reservation_id": lambda person: made(person, f"/api/quotas/{METRIC}/reserve", "reserve_quota")["id"],
     "session_id": lambda person: other_session(person),
@@ -259,6 +261,13 @@ def announced(person: Person, *, is_put: bool = False) -> str:
     return str(file["id"])
 
 
+def imported(person: Person) -> str:
+    """The id of an import."""
+    answer = person.post("/api/applications/import", BODIES["import_applications"](person))
+    assert answer.json()["created"] == 1, answer.text
+    return str(answer.json()["import_id"])
+
+
 def sent(person: Person, purpose: str) -> str:
     """A token as a mail to the person would bring it."""
     token = one_time_tokens.issue()
@@ -356,6 +365,9 @@ def furnish_tracker(person: Person, sql: psycopg.Connection[Any]) -> None:
                               now() + interval '1 day') RETURNING id)
            INSERT INTO share_applications (user_id, share_id, application_id)
            SELECT %(user_id)s, id, %(application_id)s FROM s""",
+        """WITH i AS (INSERT INTO imports (user_id, format, rows) VALUES (%(user_id)s, 'csv', 1) RETURNING id)
+           INSERT INTO import_rows (user_id, import_id, row, row_key, application_id, version)
+           SELECT %(user_id)s, id, 2, uuid7(), %(application_id)s, 1 FROM i""",
         """INSERT INTO trash (id, user_id, kind, title, content)
            VALUES (uuid7(), %(user_id)s, 'tasks', 'Call them', '[]')""",
         "INSERT INTO tags (user_id, name) VALUES (%(user_id)s, 'remote')",

@@ -120,6 +120,7 @@ ENDPOINTS = [
     Endpoint("PATCH", "/api/tags/{tag_id}", None),
     Endpoint("POST", "/api/saved-views", {"name": "Open", "query": "status=applied"}),
     Endpoint("PATCH", "/api/saved-views/{view_id}", None),
+    Endpoint("POST", "/api/applications/import", {"content": "Company,Position\nContoso,Engineer"}),
     Endpoint("POST", "/api/quotas/{metric}/consume", None),
     Endpoint("POST", "/api/quotas/{metric}/reserve", {"key": "k"}),
     Endpoint("PATCH", "/api/admin/users/{user_id}", None),

@@ -93,6 +93,7 @@ class Caller:
         """Put ids of real things and real credentials in the place of made-up ones."""
         things: dict[str, Callable[[], str]] = {
             "application_id": lambda: self._person.create_application()["id"],
+            "import_id": lambda: walk.imported(self._person),
             "metric": lambda: "resume_uploads",
             "stage_id": self._find_stage,
             "passkey_id": lambda: ceremonies.new_passkey(self._someone_with_room())[1]["id"],
@@ -129,6 +130,7 @@ class Caller:
             "create_share",
             "capture_application",
             "link_contact",
+            "import_applications",
         ):
             case.body = walk.BODIES[self._operation_id](self._person)
         credentials: dict[str, dict[str, Any]] = {

@@ -78,7 +78,7 @@ def test_what_a_path_names_is_what_its_handler_takes(routes: list[Route], app: A
 
 def test_every_route_answers_with_something_we_can_write(routes: list[Route]) -> None:
     for route in routes:
-        texts = (http.Json, http.Html, http.Zip, fields.PlainText, fields.WebPage, fields.Svg, http.Calendar)
+        texts = (http.Csv, http.Json, http.Html, http.Zip, fields.PlainText, fields.WebPage, fields.Svg, http.Calendar)
         plain = (None, type(None), *texts, sessions.SignedOut, fields.Accepted, fields.Contents)
         away = (identities.Departure, identities.Arrival, fields.Elsewhere)
         for answer in route.endpoint.answers:

@@ -706,7 +706,7 @@ async def get_board(caller: AnyCaller, query: BoardQuery) -> Document[Board]:
 async def place_application(
     caller: AnyCaller, application_id: UUID, body: Place, versions: Versions
 ) -> Document[Application]:
-    """Put a card into its place on the board; into another stage, by a move."""
+    """Put a card into its place on the board."""
     return await board.place_application(caller, application_id, body, versions=versions)
 
 

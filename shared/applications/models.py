@@ -96,7 +96,7 @@ class ApplicationChanges(Changes):
     salary_max: MinorUnits | None = None
     salary_currency: Currency | None = None
     salary_period: Period | None = None
-    applied_on: Day | None = Field(None, description="Given, it stays; null lets it follow the timeline again.")
+    applied_on: Day | None = Field(None, description="From then on it is the owner's: the timeline changes it no more.")
     deadline: Day | None = None
     follow_up_at: Instant | None = Field(None, description="Holds until the next move, which sets its own.")
     notes: Prose | None = None

@@ -167,3 +167,13 @@ def test_of_two_opposite_merges_at_once_one_wins(person: Person, _: int) -> None
     assert sorted(answer.status_code for answer in answers) == [200, 404]
     (left,) = person.get("/api/applications").json()["items"]
     assert sorted(left["notes"].split()) == ["one", "other"]
+
+
+@pytest.mark.parametrize("saved_stays", [True, False])
+def test_what_was_saved_again_later_is_no_step_back(person: Person, saved_stays: bool) -> None:
+    applied = person.create_application(status="applied", applied_on="2026-05-01")
+    saved = person.create_application(status="saved")
+    stays, goes = (saved, applied) if saved_stays else (applied, saved)
+    merged = merge(person, stays, goes).json()
+    assert (merged["status"], merged["furthest_category"], merged["applied_on"]) == ("applied", "applied", "2026-05-01")
+    assert merged["follow_up_at"] == applied["follow_up_at"]

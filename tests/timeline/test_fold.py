@@ -43,6 +43,7 @@ class Model:
 
     steps: list[Step]
     own_day: str | None = None
+    has_own_day: bool = False
     follow_up: datetime | None = None
     clock: tuple[Any, ...] = field(default_factory=tuple)
 
@@ -83,7 +84,7 @@ class Model:
             "furthest_category": furthest.category if furthest else "saved" if status == "closed" else "applied",
             "furthest_round": furthest.round if furthest else None,
             "furthest": furthest.status if furthest else None,
-            "applied_on": self.own_day or (min(left).date().isoformat() if left else None),
+            "applied_on": self.own_day if self.has_own_day else min(left).date().isoformat() if left else None,
             "follow_up_at": self.follow_up,
         }
 
@@ -200,8 +201,10 @@ def test_any_history_gives_the_state_that_the_rules_give(
                 assert answer.status_code == 204
                 model.steps = [s for s in model.steps if s.at != datetime.fromisoformat(event["occurred_at"])]
         elif what == "day":
-            model.own_day = at.date().isoformat() if minutes % 2 else None
-            assert writer.patch(path, {"applied_on": model.own_day}).status_code == 200
+            day = at.date().isoformat() if minutes % 2 else None
+            model.has_own_day |= day != model.state["applied_on"]  # to say what it says already decides nothing
+            model.own_day = day
+            assert writer.patch(path, {"applied_on": day}).status_code == 200
         model.settle()
         document = read(writer, application)
         assert shown(document, stages) == model.state, (what, minutes, status)

@@ -153,15 +153,15 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON companies TO tenant;
 -- The one company of that name, made if there is none.
 CREATE FUNCTION company_named(the_user uuid, the_name text) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
+    canonical CONSTANT text := canonical_company(the_name);
     the_company uuid;
 BEGIN
-    SELECT id INTO the_company FROM companies WHERE user_id = the_user AND canonical_name = canonical_company(the_name);
+    SELECT id INTO the_company FROM companies WHERE user_id = the_user AND canonical_name = canonical;
     IF NOT FOUND THEN
         INSERT INTO companies (user_id, name) VALUES (the_user, the_name)
         ON CONFLICT (user_id, canonical_name) DO NOTHING RETURNING id INTO the_company;
         IF NOT FOUND THEN  -- somebody else was faster
-            SELECT id INTO the_company FROM companies
-            WHERE user_id = the_user AND canonical_name = canonical_company(the_name);
+            SELECT id INTO the_company FROM companies WHERE user_id = the_user AND canonical_name = canonical;
         END IF;
     END IF;
     RETURN the_company;
@@ -376,8 +376,7 @@ BEGIN
         NEW.company_id := company_named(NEW.user_id, NEW.company);
     END IF;
     IF NEW.applied_on IS DISTINCT FROM OLD.applied_on THEN
-        NEW.applied_on_is_own := NEW.applied_on IS NOT NULL;
-        NEW.applied_on := coalesce(NEW.applied_on, applied_day(NEW.id, NEW.user_id));
+        NEW.applied_on_is_own := true;
     END IF;
     SELECT jsonb_object_agg(key, before.value) INTO was
     FROM jsonb_each(to_jsonb(OLD)) before JOIN jsonb_each(to_jsonb(NEW)) after USING (key)
@@ -457,7 +456,7 @@ BEGIN
     IF TG_OP = 'UPDATE' AND (NEW.stage_id, NEW.occurred_at, NEW.round, NEW.round_name, NEW.reason)
             IS NOT DISTINCT FROM (OLD.stage_id, OLD.occurred_at, OLD.round, OLD.round_name, OLD.reason) THEN
         RETURN NULL;  -- another note, or nothing
-    ELSIF coalesce(NEW.stage_id, OLD.stage_id) IS NOT NULL THEN
+    ELSIF coalesce(NEW.stage_id, OLD.stage_id) IS NOT NULL OR NEW.kind = 'merged' THEN
         PERFORM fold_timeline(coalesce(NEW.application_id, OLD.application_id));
     ELSIF TG_OP <> 'DELETE' AND NEW.kind <> 'edited' THEN
         UPDATE applications SET last_activity_at = greatest(last_activity_at, NEW.occurred_at)

@@ -352,9 +352,6 @@ BEGIN
     WHERE user_id = a.user_id AND strpos(content::text, goes::text) > 0;
     kept := to_jsonb(b) - 'search' - ARRAY(SELECT attname::text FROM pg_attribute
                                 WHERE attrelid = 'applications'::regclass AND attgenerated <> '');
-    INSERT INTO application_events (user_id, application_id, kind, facts)
-    VALUES (a.user_id, stays, 'merged', jsonb_build_object('merged', kept)
-            || CASE WHEN same = '[]' THEN '{}' ELSE jsonb_build_object('links', same) END);
     DELETE FROM applications WHERE id = goes;
     PERFORM set_config('app.restoring', '', true);
 
@@ -380,9 +377,17 @@ BEGIN
         tags = ARRAY(SELECT tag FROM unnest(a.tags || b.tags) WITH ORDINALITY AS t (tag, n)
                      GROUP BY tag ORDER BY min(n) LIMIT 20)
     WHERE id = stays;
-    -- The timeline's trigger folds what is there now.
-    UPDATE application_events SET stage_id = stage_id
-    WHERE id = (SELECT id FROM application_events WHERE application_id = stays AND stage_id IS NOT NULL LIMIT 1);
+    -- To have saved it once more later is no step back: such a beginning goes before all that came of either.
+    UPDATE application_events e SET
+        occurred_at = first.occurred_at - interval '1 microsecond', version = e.version + 1, updated_at = now()
+    FROM stages s, (
+        SELECT min(e.occurred_at) AS occurred_at FROM application_events e JOIN stages s ON s.id = e.stage_id
+        WHERE e.application_id = stays AND NOT (e.kind = 'created' AND s.category = 'saved')) first
+    WHERE e.application_id = stays AND e.kind = 'created' AND s.id = e.stage_id AND s.category = 'saved'
+      AND e.occurred_at >= first.occurred_at;
+    INSERT INTO application_events (user_id, application_id, kind, facts)
+    VALUES (a.user_id, stays, 'merged', jsonb_build_object('merged', kept)
+            || CASE WHEN same = '[]' THEN '{}' ELSE jsonb_build_object('links', same) END);
 END $$;
 GRANT UPDATE (content) ON trash TO tenant;
 """

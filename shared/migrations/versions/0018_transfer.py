@@ -48,6 +48,7 @@ CREATE POLICY own_rows ON imports     TO tenant USING (user_id = current_setting
 CREATE POLICY own_rows ON import_rows TO tenant USING (user_id = current_setting('app.user_id')::uuid);
 GRANT SELECT, INSERT, DELETE ON imports, import_rows TO tenant;
 GRANT UPDATE (created, unchanged, failed, undone_at) ON imports TO tenant;
+GRANT UPDATE (application_id) ON import_rows TO tenant;
 
 -- Writes one application of a file down, with its past. While the rows go in nothing is derived from them; the last
 -- event of its way through the stages is let loose on the timeline's trigger, which folds all of them, once.

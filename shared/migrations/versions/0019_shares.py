@@ -48,7 +48,7 @@ CREATE POLICY revoked_in_sessions ON shares AS RESTRICTIVE FOR DELETE TO tenant
     USING (current_setting('app.session_id', true) <> '');
 GRANT SELECT (id, user_id, name, covers_all, is_anonymous, created_at, expires_at, last_opened_at),
       INSERT (user_id, digest, name, covers_all, is_anonymous, expires_at), DELETE ON shares TO tenant;
-GRANT SELECT, INSERT ON share_applications TO tenant;
+GRANT SELECT, INSERT, UPDATE (application_id) ON share_applications TO tenant;
 
 CREATE FUNCTION create_share(
     the_digest bytea, the_name text, the_applications uuid[], anonymous boolean, days int, most int,

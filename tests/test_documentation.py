@@ -69,22 +69,33 @@ def declared(environment: dict[str, str]) -> dict[Operation, str]:
 # ---------------------------------------------------------------- routes and timers
 
 
-def test_the_readme_lists_every_operation_with_who_may_use_it_and_no_other(declared: dict[Operation, str]) -> None:
+def listed_operations() -> list[list[str]]:
+    """The rows of all tables of docs/operations.md."""
+    parts = (ROOT / "docs" / "operations.md").read_text().split("\n## ")[1:]
+    return [row for part in parts for row in table(part)]
+
+
+def test_every_operation_is_listed_with_who_may_use_it_and_no_other(declared: dict[Operation, str]) -> None:
     listed = {
         operation: audience
-        for cell, audience, _ in table(section("What there is"))
+        for cell, audience, _ in listed_operations()
         if not cell.startswith("timer")
         for operation in operations(cell)
     }
     assert listed == declared
 
 
-def test_the_readme_lists_every_timer(environment: dict[str, str]) -> None:
+def test_every_timer_is_listed(environment: dict[str, str]) -> None:
     from function_app import app
 
     timers = [f.get_function_name() for f in app.get_functions() if '"timerTrigger"' in f.get_raw_bindings()[0]]
-    listed = [cell for cell, _, _ in table(section("What there is")) if cell.startswith("timer")]
-    assert listed == [f"timer `{name}`" for name in timers]
+    listed = [cell for cell, _, _ in listed_operations() if cell.startswith("timer")]
+    assert sorted(listed) == sorted(f"timer `{name}`" for name in timers)
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\(docs/([a-z]+\.md)\)", README))
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} == linked
 
 
 # ---------------------------------------------------------------- settings
@@ -128,8 +139,11 @@ def test_the_walk_with_curl_can_be_walked(start_app: Callable[..., str]) -> None
         timeout=60,
     )
     assert walked.returncode == 0, walked.stderr
-    made, listed, ended = walked.stdout.splitlines()
-    assert json.loads(listed)["items"] == [json.loads(made)]
+    listed, moved, restored, *exported, ended = walked.stdout.splitlines()
+    (application,) = json.loads(listed)["items"]
+    assert (application["status"], json.loads(moved)["status"]) == ("applied", "interview")
+    assert json.loads(restored)["id"] == application["id"]
+    assert application["id"] in "".join(exported)
     assert ended == "signed out: 204"
 
 

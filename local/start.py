@@ -56,6 +56,7 @@ def _start(options: argparse.Namespace) -> int:
         here = "http://{}:{}".format(*listener.getsockname())
         # There is no front end here: the local host has pages of its own for where mail leads.
         own["APP_URL"] = environment.get("APP_URL") or here + APP
+        own["API_URL"] = environment.get("API_URL") or here
         own["MAIL_DIRECTORY"] = environment.get("MAIL_DIRECTORY") or str((options.data / "mail").absolute())
         own["FILE_DIRECTORY"] = environment.get("FILE_DIRECTORY") or str((options.data / "files").absolute())
         # Whoever tries the app out here makes all their accounts from one address.

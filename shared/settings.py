@@ -259,8 +259,8 @@ class Settings(BaseModel):
     )
     api_url: BaseUrl | None = Field(
         None,
-        description="This API's public address, which calendar feeds are read at. Unless set, OAUTH_CALLBACK_BASE_URL, "
-        "or else APP_URL.",
+        description="This API's public address, which calendar feeds and shares are read at. Unless set, "
+        "OAUTH_CALLBACK_BASE_URL, or else APP_URL.",
     )
     mail_sender: Literal["file", "smtp", "acs"] = Field(
         "file",

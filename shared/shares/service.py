@@ -62,7 +62,7 @@ async def create_share(caller: Caller, request: ShareRequest, *, device: Device)
         all=request.all,
         anonymous=request.anonymous,
         token=token,
-        url=f"{_public_address()}/api/shared/{token}",
+        url=f"{settings.current().own_url}/api/shared/{token}",
         created_at=made.created_at,
         expires_at=made.expires_at,
     )
@@ -106,9 +106,3 @@ def _wants_page(accept: str | None) -> bool:
             case "application/json" | "application/*":
                 return False
     return False
-
-
-def _public_address() -> str:
-    """Where the API is from outside; where no setting says so, it is taken to be behind the front end's address."""
-    configured = settings.current()
-    return configured.oauth_callback_base_url or configured.app_url

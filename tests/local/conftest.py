@@ -41,7 +41,7 @@ async def who(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("filled", methods=["GET"])
 async def filled(req: func.HttpRequest) -> func.HttpResponse:
-    names = ("APP_URL", "MAIL_DIRECTORY", "REGISTER_LIMIT_ADDRESS")
+    names = ("APP_URL", "API_URL", "MAIL_DIRECTORY", "FILE_DIRECTORY", "REGISTER_LIMIT_ADDRESS")
     return func.HttpResponse(" ".join(os.environ[name] for name in names))
 
 @app.timer_trigger("timer", schedule="0 0 0 1 1 *")
@@ -148,7 +148,9 @@ class Project:
             "DATABASE_URL_DIRECT",
             "JWT_SECRET",
             "APP_URL",
+            "API_URL",
             "MAIL_DIRECTORY",
+            "FILE_DIRECTORY",
             "REGISTER_LIMIT_ADDRESS",
         )
         return {name: value for name, value in os.environ.items() if name not in settings} | changes

@@ -76,13 +76,21 @@ def test_what_is_not_set_is_filled_in_mail_leads_to_this_host_and_everybody_may_
     project: Project, running: tuple[Project, Started]
 ) -> None:
     shared, started = running
-    url, directory, registrations = get(f"{started.url}/filled").text.split()
+    url, api, mail, files, registrations = get(f"{started.url}/filled").text.split()
     assert get(f"{url}/verify-email").status_code == 200
     assert url.startswith(started.url)
-    assert Path(directory) == shared.root / ".local" / "mail"
+    assert api == started.url
+    assert (Path(mail), Path(files)) == (shared.root / ".local" / "mail", shared.root / ".local" / "files")
     assert registrations == "10000/300"
-    own = project.start(APP_URL="https://app.example.com", MAIL_DIRECTORY="elsewhere", REGISTER_LIMIT_ADDRESS="1/1")
-    assert get(f"{own.url}/filled").text.split() == ["https://app.example.com", "elsewhere", "1/1"]
+    own = project.start(
+        APP_URL="https://app.example.com",
+        API_URL="https://api.example.com",
+        MAIL_DIRECTORY="elsewhere",
+        FILE_DIRECTORY="there",
+        REGISTER_LIMIT_ADDRESS="1/1",
+    )
+    filled = get(f"{own.url}/filled").text.split()
+    assert filled == ["https://app.example.com", "https://api.example.com", "elsewhere", "there", "1/1"]
 
 
 def test_settings_come_from_the_environment_then_from_the_file(project: Project) -> None:

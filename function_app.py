@@ -1603,7 +1603,7 @@ async def remove_files(timer: func.TimerRequest) -> None:
     await files.tidy()
 
 
-@app.timer_trigger("timer", schedule="0 */15 * * * *")  # for what could not be sent at once; a sleeping Neon wakes
+@app.timer_trigger("timer", schedule="15 7 * * * *")  # for what could not be sent at once, nor moments later
 async def deliver_mail(timer: func.TimerRequest) -> None:
     """Send the mail that is due: what was not sent at once, and what failed and is to be tried again."""
     await mail.deliver()

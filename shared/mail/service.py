@@ -31,7 +31,7 @@ BUDGET = 120.0
 HEAD_START = 0.05
 """Seconds that the response has before the delivery begins, which would compete with it."""
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 RETRIES = 3
 """What ``soon()`` tries again itself: messages due again within so many seconds, so many times."""
 

@@ -40,5 +40,5 @@ async def send(*, batch: int = BATCH, budget: float = BUDGET) -> int | None:
     due.end_look(now, next_at)
     if count:
         logger.info("reminded %d people", count)
-        mail.soon()
+    mail.soon()  # also what waits for another attempt: the database is awake
     return count

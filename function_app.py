@@ -42,107 +42,13 @@ from shared import (
     trash,
 )
 from shared.access import anyone, fresh, member, member_or_token, role, scope
-from shared.accounts import LastWayIn, Profile, ProfileChanges
-from shared.admin import (
-    AccountChanges,
-    AdminQuota,
-    Ending,
-    Grant,
-    LastAdmin,
-    Metrics,
-    MetricsQuery,
-    UserDetails,
-    UserQuery,
-    UserSummary,
-)
-from shared.analytics import (
-    Funnel,
-    Period,
-    QuietApplication,
-    QuietQuery,
-    Sankey,
-    SankeyQuery,
-    Sources,
-    Summary,
-    TimeInStage,
-    WeeklyVolume,
-    Weeks,
-)
-from shared.applications import (
-    Application,
-    ApplicationChanges,
-    ApplicationCreated,
-    ApplicationDraft,
-    ApplicationQuery,
-    BulkRequest,
-    BulkResults,
-    Move,
-)
-from shared.audit import Activity, ActivityQuery, AuditEvent, AuditQuery
-from shared.board import Board, BoardQuery, Place
-from shared.calendar import Feed, NewFeed
-from shared.companies import Company, CompanyChanges, CompanyDraft, CompanyExists, CompanyQuery
-from shared.contacts import (
-    Contact,
-    ContactChanges,
-    ContactDraft,
-    ContactLink,
-    ContactQuery,
-    LinkChanges,
-    LinkedContact,
-    LinkQuery,
-)
 from shared.db import AnyCaller, Caller
 from shared.documents import Document, Page, Retry, Versions
-from shared.duplicates import DuplicateQuery, Merge, PossibleDuplicate
 from shared.errors import DatabaseUnavailable, IdempotencyKeyReused, NotFound, Overloaded, RateLimited, SessionEnded
 from shared.fields import Accepted, Contents, Elsewhere, PlainText, Svg, Upload, WebPage
-from shared.files import (
-    ContentQuery,
-    File,
-    FileChanges,
-    FileDraft,
-    FileLink,
-    FileQuery,
-    FileSpaceFull,
-    FilesUnavailable,
-    LinkedFileQuery,
-    UploadBegun,
-    UploadRequest,
-)
-from shared.health import Health, NotReady, Readiness
 from shared.http import OAUTH_COOKIE, AnyQuery, Calendar, Call, Csv, Html, Json, Zip, endpoint
-from shared.identities import Arrival, Departure, Identity, LinkBegun
-from shared.interviews import Interview, InterviewChanges, InterviewDraft, InterviewPage, InterviewQuery
-from shared.notes import Note, NoteChanges, NoteDraft, NoteQuery, NoteRevision
-from shared.passkeys import Passkey, Passkeys
-from shared.quotas import Consumption, Quota, QuotaExceeded, Quotas, Reservation, ReservationRequest
 from shared.routes import METHODS, App
-from shared.saved_views import SavedView, SavedViewChanges, SavedViewDraft, SavedViewQuery
 from shared.security.keys import keyring
-from shared.sessions import SecondFactorRequired, SignedIn, SignedOut
-from shared.stages import (
-    LastStageOfCategory,
-    Stage,
-    StageChanges,
-    StageDraft,
-    StageExists,
-    StageQuery,
-    TooManyStages,
-)
-from shared.tags import ListedTag, Tag, TagChanges, TagDraft, TagQuery
-from shared.tasks import Task, TaskChanges, TaskDraft, TaskQuery
-from shared.timeline import (
-    Event,
-    EventChanges,
-    EventDraft,
-    EventIsKept,
-    EventQuery,
-    LastMove,
-    TimelineFull,
-)
-from shared.transfer import ExportQuery, Import, ImportQuery, ImportReport, ImportRequest, Undoing, UndoQuery
-from shared.trash import Restored, TrashItem, TrashQuery
 
 keyring()  # settings or keys that cannot be used are refused at start, not at the first request
 app = App(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -154,14 +60,14 @@ FILES: dict[str, type[Csv] | type[Json]] = {"csv": Csv, "json": Json}
 
 @app.route("health", methods=["GET"])
 @endpoint(anyone)
-async def get_health() -> Health:
+async def get_health() -> health.Health:
     """Tell whether the app answers; nothing else is asked."""
     return await health.get_health()
 
 
 @app.route("health/ready", methods=["GET"])
-@endpoint(anyone, raises=(NotReady,))
-async def get_readiness() -> Readiness:
+@endpoint(anyone, raises=(health.NotReady,))
+async def get_readiness() -> health.Readiness:
     """Tell whether the database can be reached and has our schema."""
     return await health.get_readiness()
 
@@ -185,7 +91,7 @@ async def get_reference() -> Html:
 
 @app.route("api/auth/register", methods=["POST"])
 @endpoint(anyone, status=201, raises=(sessions.EmailTaken, RateLimited, Overloaded))
-async def register(body: sessions.RegisterRequest, call: Call) -> SignedIn | Accepted:
+async def register(body: sessions.RegisterRequest, call: Call) -> sessions.SignedIn | Accepted:
     """Make an account and sign it in.
 
     Where addresses must be verified first, the answer is 202 whether or not the address is taken, and mail says more.
@@ -195,7 +101,7 @@ async def register(body: sessions.RegisterRequest, call: Call) -> SignedIn | Acc
 
 @app.route("api/auth/login", methods=["POST"])
 @endpoint(anyone, raises=(sessions.InvalidCredentials, sessions.EmailNotVerified, RateLimited, Overloaded))
-async def login(body: sessions.LoginRequest, call: Call) -> SignedIn | SecondFactorRequired:
+async def login(body: sessions.LoginRequest, call: Call) -> sessions.SignedIn | sessions.SecondFactorRequired:
     """Sign in with e-mail address and password."""
     return await sessions.login(body, device=call.device)
 
@@ -206,14 +112,14 @@ async def login(body: sessions.LoginRequest, call: Call) -> SignedIn | SecondFac
     accepts=("cookie",),
     raises=(sessions.RefreshTokenInvalid, sessions.RefreshTokenReused, sessions.SessionExpired, RateLimited),
 )
-async def refresh(body: sessions.RefreshRequest, call: Call) -> SignedIn:
+async def refresh(body: sessions.RefreshRequest, call: Call) -> sessions.SignedIn:
     """Exchange a refresh token for the next pair."""
     return await sessions.refresh(call.presented(body.refresh_token), device=call.device)
 
 
 @app.route("api/auth/logout", methods=["POST"])
 @endpoint(anyone, accepts=("cookie", "bearer"), raises=(sessions.NoSession, sessions.RefreshTokenInvalid))
-async def logout(body: sessions.LogoutRequest, call: Call) -> SignedOut:
+async def logout(body: sessions.LogoutRequest, call: Call) -> sessions.SignedOut:
     """End the session of a refresh token, or else of an access token."""
     return await sessions.logout(call.presented(body.refresh_token) or call.bearer(), device=call.device)
 
@@ -333,7 +239,7 @@ async def get_jwks() -> sessions.JsonWebKeySet:
         RateLimited,
     ),
 )
-async def finish_login(body: factors.SecondStep, call: Call) -> SignedIn:
+async def finish_login(body: factors.SecondStep, call: Call) -> sessions.SignedIn:
     """Finish a sign-in with a second factor."""
     return await factors.finish_sign_in(body, device=call.device)
 
@@ -405,7 +311,7 @@ async def begin_passkey_login(body: passkeys.SignInOptionsRequest, call: Call) -
 
 @app.route("api/auth/passkeys/login", methods=["POST"])
 @endpoint(anyone, raises=(passkeys.PasskeyInvalid, sessions.EmailNotVerified, RateLimited))
-async def login_with_passkey(body: passkeys.PasskeyLogin, call: Call) -> SignedIn:
+async def login_with_passkey(body: passkeys.PasskeyLogin, call: Call) -> sessions.SignedIn:
     """Sign in with a passkey, and nothing else."""
     return await passkeys.login(body, device=call.device)
 
@@ -419,14 +325,16 @@ async def begin_passkey_registration(caller: Caller) -> passkeys.CreationOptions
 
 @app.route("api/auth/passkeys/register", methods=["POST"])
 @endpoint(fresh, status=201, raises=(passkeys.PasskeyRefused, passkeys.PasskeyRegistered, passkeys.TooManyPasskeys))
-async def register_passkey(caller: Caller, body: passkeys.PasskeyRegistration, call: Call) -> Document[Passkey]:
+async def register_passkey(
+    caller: Caller, body: passkeys.PasskeyRegistration, call: Call
+) -> Document[passkeys.Passkey]:
     """Add a passkey to the account."""
     return await passkeys.register(caller, body, device=call.device)
 
 
 @app.route("api/auth/passkeys", methods=["GET"])
 @endpoint(member)
-async def list_passkeys(caller: Caller) -> Document[Passkeys]:
+async def list_passkeys(caller: Caller) -> Document[passkeys.Passkeys]:
     """List the account's passkeys."""
     return await passkeys.list_passkeys(caller)
 
@@ -435,13 +343,13 @@ async def list_passkeys(caller: Caller) -> Document[Passkeys]:
 @endpoint(member)
 async def rename_passkey(
     caller: Caller, passkey_id: UUID, body: passkeys.PasskeyChanges, versions: Versions
-) -> Document[Passkey]:
+) -> Document[passkeys.Passkey]:
     """Call a passkey something else."""
     return await passkeys.rename(caller, passkey_id, body, versions=versions)
 
 
 @app.route("api/auth/passkeys/{passkey_id:guid}", methods=["DELETE"])
-@endpoint(fresh, raises=(LastWayIn,))
+@endpoint(fresh, raises=(accounts.LastWayIn,))
 async def delete_passkey(caller: Caller, passkey_id: UUID, versions: Versions, call: Call) -> None:
     """Take a passkey away; never the last way into the account."""
     return await passkeys.remove(caller, passkey_id, versions=versions, device=call.device)
@@ -452,7 +360,7 @@ async def delete_passkey(caller: Caller, passkey_id: UUID, versions: Versions, c
 
 @app.route("api/auth/oauth/{provider}/start", methods=["GET"])
 @endpoint(anyone, raises=(RateLimited, DatabaseUnavailable))
-async def start_oauth(provider: str, query: identities.StartQuery, call: Call) -> Departure:
+async def start_oauth(provider: str, query: identities.StartQuery, call: Call) -> identities.Departure:
     """Go to a provider to sign in there."""
     return await identities.start(provider, query, browser=call.cookie(OAUTH_COOKIE), device=call.device)
 
@@ -477,7 +385,7 @@ async def start_oauth(provider: str, query: identities.StartQuery, call: Call) -
 )
 async def finish_oauth(
     provider: str, query: identities.CallbackQuery, call: Call
-) -> SignedIn | SecondFactorRequired | Identity | Arrival:
+) -> sessions.SignedIn | sessions.SecondFactorRequired | identities.Identity | identities.Arrival:
     """Come back from a provider, and be signed in or linked."""
     return await identities.finish(provider, query, browser=call.cookie(OAUTH_COOKIE), device=call.device)
 
@@ -491,7 +399,9 @@ async def list_identities(caller: Caller) -> Document[identities.Identities]:
 
 @app.route("api/auth/identities/{provider}/link", methods=["POST"])
 @endpoint(fresh)
-async def link_identity(caller: Caller, provider: str, body: identities.LinkRequest, call: Call) -> LinkBegun:
+async def link_identity(
+    caller: Caller, provider: str, body: identities.LinkRequest, call: Call
+) -> identities.LinkBegun:
     """Begin to link a provider to the caller's account."""
     return await identities.begin_linking(caller, provider, body, browser=call.cookie(OAUTH_COOKIE))
 
@@ -536,21 +446,23 @@ async def revoke_token(caller: Caller, token_id: UUID, call: Call) -> None:
 
 @app.route("api/profile", methods=["GET"])
 @endpoint(scope("profile:read"))
-async def get_profile(caller: AnyCaller) -> Document[Profile]:
+async def get_profile(caller: AnyCaller) -> Document[accounts.Profile]:
     """Read the caller's profile."""
     return await accounts.get_profile(caller)
 
 
 @app.route("api/profile", methods=["PATCH"])
 @endpoint(scope("profile:write"))
-async def update_profile(caller: AnyCaller, body: ProfileChanges, versions: Versions) -> Document[Profile]:
+async def update_profile(
+    caller: AnyCaller, body: accounts.ProfileChanges, versions: Versions
+) -> Document[accounts.Profile]:
     """Change the caller's profile."""
     return await accounts.update_profile(caller, body, versions=versions)
 
 
 @app.route("api/account/activity", methods=["GET"])
 @endpoint(member)
-async def list_activity(caller: Caller, query: ActivityQuery) -> Page[Activity]:
+async def list_activity(caller: Caller, query: audit.ActivityQuery) -> Page[audit.Activity]:
     """List what happened to the caller's account, newest first."""
     return await audit.list_activity(caller, query)
 
@@ -560,7 +472,7 @@ async def list_activity(caller: Caller, query: ActivityQuery) -> Page[Activity]:
 
 @app.route("api/applications", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_applications(caller: AnyCaller, query: ApplicationQuery) -> Page[Application]:
+async def list_applications(caller: AnyCaller, query: applications.ApplicationQuery) -> Page[applications.Application]:
     """List applications, a page at a time."""
     return await applications.list_applications(caller, query)
 
@@ -568,8 +480,8 @@ async def list_applications(caller: AnyCaller, query: ApplicationQuery) -> Page[
 @app.route("api/applications", methods=["POST"])
 @endpoint(scope("applications:write"), status=201, location="/api/applications/{id}")
 async def create_application(
-    caller: AnyCaller, body: ApplicationDraft, retry: Retry | None
-) -> Document[ApplicationCreated]:
+    caller: AnyCaller, body: applications.ApplicationDraft, retry: Retry | None
+) -> Document[applications.ApplicationCreated]:
     """Write an application down.
 
     The answer warns of what may be the same, of having applied there lately, and of a company that is blocked.
@@ -579,16 +491,16 @@ async def create_application(
 
 @app.route("api/applications/{application_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_application(caller: AnyCaller, application_id: UUID) -> Document[Application]:
+async def get_application(caller: AnyCaller, application_id: UUID) -> Document[applications.Application]:
     """Read an application."""
     return await applications.get_application(caller, application_id)
 
 
 @app.route("api/applications/{application_id:guid}", methods=["PATCH"])
-@endpoint(scope("applications:write"), raises=(TimelineFull,))
+@endpoint(scope("applications:write"), raises=(timeline.TimelineFull,))
 async def update_application(
-    caller: AnyCaller, application_id: UUID, body: ApplicationChanges, versions: Versions
-) -> Document[Application]:
+    caller: AnyCaller, application_id: UUID, body: applications.ApplicationChanges, versions: Versions
+) -> Document[applications.Application]:
     """Change an application; what is left out stays."""
     return await applications.update_application(caller, application_id, body, versions=versions)
 
@@ -601,10 +513,10 @@ async def delete_application(caller: AnyCaller, application_id: UUID, versions: 
 
 
 @app.route("api/applications/{application_id:guid}/move", methods=["POST"])
-@endpoint(scope("applications:write"), raises=(TimelineFull,))
+@endpoint(scope("applications:write"), raises=(timeline.TimelineFull,))
 async def move_application(
-    caller: AnyCaller, application_id: UUID, body: Move, versions: Versions, retry: Retry | None
-) -> Document[Application]:
+    caller: AnyCaller, application_id: UUID, body: applications.Move, versions: Versions, retry: Retry | None
+) -> Document[applications.Application]:
     """Move an application through the pipeline, now or as of earlier.
 
     What is already there, in the same round and for the same reason, stays as it is.
@@ -617,34 +529,41 @@ async def move_application(
 
 @app.route("api/stages", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_stages(caller: AnyCaller, query: StageQuery) -> Page[Stage]:
+async def list_stages(caller: AnyCaller, query: stages.StageQuery) -> Page[stages.Stage]:
     """List the stages of one's pipeline, in their order."""
     return await stages.list_stages(caller, query)
 
 
 @app.route("api/stages", methods=["POST"])
-@endpoint(scope("applications:write"), status=201, location="/api/stages/{id}", raises=(StageExists, TooManyStages))
-async def create_stage(caller: AnyCaller, body: StageDraft, retry: Retry | None) -> Document[Stage]:
+@endpoint(
+    scope("applications:write"),
+    status=201,
+    location="/api/stages/{id}",
+    raises=(stages.StageExists, stages.TooManyStages),
+)
+async def create_stage(caller: AnyCaller, body: stages.StageDraft, retry: Retry | None) -> Document[stages.Stage]:
     """Add a stage to one's pipeline; those behind it make room."""
     return await stages.create_stage(caller, body, retry=retry)
 
 
 @app.route("api/stages/{stage_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_stage(caller: AnyCaller, stage_id: UUID) -> Document[Stage]:
+async def get_stage(caller: AnyCaller, stage_id: UUID) -> Document[stages.Stage]:
     """Read a stage."""
     return await stages.get_stage(caller, stage_id)
 
 
 @app.route("api/stages/{stage_id:guid}", methods=["PATCH"])
-@endpoint(scope("applications:write"), raises=(StageExists, LastStageOfCategory))
-async def update_stage(caller: AnyCaller, stage_id: UUID, body: StageChanges, versions: Versions) -> Document[Stage]:
+@endpoint(scope("applications:write"), raises=(stages.StageExists, stages.LastStageOfCategory))
+async def update_stage(
+    caller: AnyCaller, stage_id: UUID, body: stages.StageChanges, versions: Versions
+) -> Document[stages.Stage]:
     """Rename a stage, put it elsewhere, retire it or use it again."""
     return await stages.update_stage(caller, stage_id, body, versions=versions)
 
 
 @app.route("api/stages/{stage_id:guid}", methods=["DELETE"])
-@endpoint(scope("applications:write"), raises=(LastStageOfCategory,))
+@endpoint(scope("applications:write"), raises=(stages.LastStageOfCategory,))
 async def retire_stage(caller: AnyCaller, stage_id: UUID, versions: Versions) -> None:
     """Retire a stage; its applications and their history stay."""
     return await stages.retire_stage(caller, stage_id, versions=versions)
@@ -652,7 +571,7 @@ async def retire_stage(caller: AnyCaller, stage_id: UUID, versions: Versions) ->
 
 @app.route("api/applications/{application_id:guid}/events", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_events(caller: AnyCaller, application_id: UUID, query: EventQuery) -> Page[Event]:
+async def list_events(caller: AnyCaller, application_id: UUID, query: timeline.EventQuery) -> Page[timeline.Event]:
     """List what happened to an application, the latest first."""
     return await timeline.list_events(caller, application_id, query)
 
@@ -662,33 +581,33 @@ async def list_events(caller: AnyCaller, application_id: UUID, query: EventQuery
     scope("applications:write"),
     status=201,
     location="/api/applications/{application_id}/events/{id}",
-    raises=(TimelineFull,),
+    raises=(timeline.TimelineFull,),
 )
 async def create_event(
-    caller: AnyCaller, application_id: UUID, body: EventDraft, retry: Retry | None
-) -> Document[Event]:
+    caller: AnyCaller, application_id: UUID, body: timeline.EventDraft, retry: Retry | None
+) -> Document[timeline.Event]:
     """Write down what happened, now or earlier."""
     return await timeline.create_event(caller, application_id, body, retry=retry)
 
 
 @app.route("api/applications/{application_id:guid}/events/{event_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_event(caller: AnyCaller, application_id: UUID, event_id: UUID) -> Document[Event]:
+async def get_event(caller: AnyCaller, application_id: UUID, event_id: UUID) -> Document[timeline.Event]:
     """Read an event, and what it said before."""
     return await timeline.get_event(caller, application_id, event_id)
 
 
 @app.route("api/applications/{application_id:guid}/events/{event_id:guid}", methods=["PATCH"])
-@endpoint(scope("applications:write"), raises=(EventIsKept, TimelineFull))
+@endpoint(scope("applications:write"), raises=(timeline.EventIsKept, timeline.TimelineFull))
 async def update_event(
-    caller: AnyCaller, application_id: UUID, event_id: UUID, body: EventChanges, versions: Versions
-) -> Document[Event]:
+    caller: AnyCaller, application_id: UUID, event_id: UUID, body: timeline.EventChanges, versions: Versions
+) -> Document[timeline.Event]:
     """Correct an event; what it said before is kept."""
     return await timeline.update_event(caller, application_id, event_id, body, versions=versions)
 
 
 @app.route("api/applications/{application_id:guid}/events/{event_id:guid}", methods=["DELETE"])
-@endpoint(scope("applications:write"), raises=(EventIsKept, LastMove))
+@endpoint(scope("applications:write"), raises=(timeline.EventIsKept, timeline.LastMove))
 async def delete_event(caller: AnyCaller, application_id: UUID, event_id: UUID, versions: Versions) -> None:
     """Put an event into the trash, and the application where others lead."""
     return await timeline.delete_event(caller, application_id, event_id, versions=versions)
@@ -696,16 +615,16 @@ async def delete_event(caller: AnyCaller, application_id: UUID, event_id: UUID, 
 
 @app.route("api/applications/board", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_board(caller: AnyCaller, query: BoardQuery) -> Document[Board]:
+async def get_board(caller: AnyCaller, query: board.BoardQuery) -> Document[board.Board]:
     """Read the board: the first cards of each stage, or the next of one."""
     return await board.get_board(caller, query)
 
 
 @app.route("api/applications/{application_id:guid}/position", methods=["PUT"])
-@endpoint(scope("applications:write"), raises=(TimelineFull,))
+@endpoint(scope("applications:write"), raises=(timeline.TimelineFull,))
 async def place_application(
-    caller: AnyCaller, application_id: UUID, body: Place, versions: Versions
-) -> Document[Application]:
+    caller: AnyCaller, application_id: UUID, body: board.Place, versions: Versions
+) -> Document[applications.Application]:
     """Put a card into its place on the board."""
     return await board.place_application(caller, application_id, body, versions=versions)
 
@@ -715,30 +634,32 @@ async def place_application(
 
 @app.route("api/companies", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_companies(caller: AnyCaller, query: CompanyQuery) -> Page[Company]:
+async def list_companies(caller: AnyCaller, query: companies.CompanyQuery) -> Page[companies.Company]:
     """List companies, a page at a time."""
     return await companies.list_companies(caller, query)
 
 
 @app.route("api/companies", methods=["POST"])
-@endpoint(scope("applications:write"), status=201, location="/api/companies/{id}", raises=(CompanyExists,))
-async def create_company(caller: AnyCaller, body: CompanyDraft, retry: Retry | None) -> Document[Company]:
+@endpoint(scope("applications:write"), status=201, location="/api/companies/{id}", raises=(companies.CompanyExists,))
+async def create_company(
+    caller: AnyCaller, body: companies.CompanyDraft, retry: Retry | None
+) -> Document[companies.Company]:
     """Write a company down; there is one of each name."""
     return await companies.create_company(caller, body, retry=retry)
 
 
 @app.route("api/companies/{company_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_company(caller: AnyCaller, company_id: UUID) -> Document[Company]:
+async def get_company(caller: AnyCaller, company_id: UUID) -> Document[companies.Company]:
     """Read a company."""
     return await companies.get_company(caller, company_id)
 
 
 @app.route("api/companies/{company_id:guid}", methods=["PATCH"])
-@endpoint(scope("applications:write"), raises=(CompanyExists,))
+@endpoint(scope("applications:write"), raises=(companies.CompanyExists,))
 async def update_company(
-    caller: AnyCaller, company_id: UUID, body: CompanyChanges, versions: Versions
-) -> Document[Company]:
+    caller: AnyCaller, company_id: UUID, body: companies.CompanyChanges, versions: Versions
+) -> Document[companies.Company]:
     """Change a company; its applications follow another name."""
     return await companies.update_company(caller, company_id, body, versions=versions)
 
@@ -752,21 +673,23 @@ async def delete_company(caller: AnyCaller, company_id: UUID, versions: Versions
 
 @app.route("api/contacts", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_contacts(caller: AnyCaller, query: ContactQuery) -> Page[Contact]:
+async def list_contacts(caller: AnyCaller, query: contacts.ContactQuery) -> Page[contacts.Contact]:
     """List contacts, a page at a time."""
     return await contacts.list_contacts(caller, query)
 
 
 @app.route("api/contacts", methods=["POST"])
 @endpoint(scope("applications:write"), status=201, location="/api/contacts/{id}")
-async def create_contact(caller: AnyCaller, body: ContactDraft, retry: Retry | None) -> Document[Contact]:
+async def create_contact(
+    caller: AnyCaller, body: contacts.ContactDraft, retry: Retry | None
+) -> Document[contacts.Contact]:
     """Write a contact down."""
     return await contacts.create_contact(caller, body, retry=retry)
 
 
 @app.route("api/contacts/{contact_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_contact(caller: AnyCaller, contact_id: UUID) -> Document[Contact]:
+async def get_contact(caller: AnyCaller, contact_id: UUID) -> Document[contacts.Contact]:
     """Read a contact."""
     return await contacts.get_contact(caller, contact_id)
 
@@ -774,8 +697,8 @@ async def get_contact(caller: AnyCaller, contact_id: UUID) -> Document[Contact]:
 @app.route("api/contacts/{contact_id:guid}", methods=["PATCH"])
 @endpoint(scope("applications:write"))
 async def update_contact(
-    caller: AnyCaller, contact_id: UUID, body: ContactChanges, versions: Versions
-) -> Document[Contact]:
+    caller: AnyCaller, contact_id: UUID, body: contacts.ContactChanges, versions: Versions
+) -> Document[contacts.Contact]:
     """Change a contact; what is left out stays."""
     return await contacts.update_contact(caller, contact_id, body, versions=versions)
 
@@ -789,7 +712,9 @@ async def delete_contact(caller: AnyCaller, contact_id: UUID, versions: Versions
 
 @app.route("api/applications/{application_id:guid}/contacts", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_application_contacts(caller: AnyCaller, application_id: UUID, query: LinkQuery) -> Page[LinkedContact]:
+async def list_application_contacts(
+    caller: AnyCaller, application_id: UUID, query: contacts.LinkQuery
+) -> Page[contacts.LinkedContact]:
     """List who has to do with an application, the latest linked first."""
     return await contacts.list_application_contacts(caller, application_id, query)
 
@@ -797,8 +722,8 @@ async def list_application_contacts(caller: AnyCaller, application_id: UUID, que
 @app.route("api/applications/{application_id:guid}/contacts", methods=["POST"])
 @endpoint(scope("applications:write"), status=201, location="/api/applications/{application_id}/contacts/{id}")
 async def link_contact(
-    caller: AnyCaller, application_id: UUID, body: ContactLink, retry: Retry | None
-) -> Document[LinkedContact]:
+    caller: AnyCaller, application_id: UUID, body: contacts.ContactLink, retry: Retry | None
+) -> Document[contacts.LinkedContact]:
     """Link a contact, or a new one, to an application.
 
     Linked once more, it stays as it is, but for another role if one is given.
@@ -808,7 +733,9 @@ async def link_contact(
 
 @app.route("api/applications/{application_id:guid}/contacts/{contact_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_application_contact(caller: AnyCaller, application_id: UUID, contact_id: UUID) -> Document[LinkedContact]:
+async def get_application_contact(
+    caller: AnyCaller, application_id: UUID, contact_id: UUID
+) -> Document[contacts.LinkedContact]:
     """Read a contact and what they have to do with an application."""
     return await contacts.get_application_contact(caller, application_id, contact_id)
 
@@ -816,8 +743,8 @@ async def get_application_contact(caller: AnyCaller, application_id: UUID, conta
 @app.route("api/applications/{application_id:guid}/contacts/{contact_id:guid}", methods=["PATCH"])
 @endpoint(scope("applications:write"))
 async def update_contact_link(
-    caller: AnyCaller, application_id: UUID, contact_id: UUID, body: LinkChanges, versions: Versions
-) -> Document[LinkedContact]:
+    caller: AnyCaller, application_id: UUID, contact_id: UUID, body: contacts.LinkChanges, versions: Versions
+) -> Document[contacts.LinkedContact]:
     """Change what a contact has to do with an application."""
     return await contacts.update_contact_link(caller, application_id, contact_id, body, versions=versions)
 
@@ -831,21 +758,23 @@ async def unlink_contact(caller: AnyCaller, application_id: UUID, contact_id: UU
 
 @app.route("api/applications/{application_id:guid}/notes", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_notes(caller: AnyCaller, application_id: UUID, query: NoteQuery) -> Page[Note]:
+async def list_notes(caller: AnyCaller, application_id: UUID, query: notes.NoteQuery) -> Page[notes.Note]:
     """List the notes on an application, newest first."""
     return await notes.list_notes(caller, application_id, query)
 
 
 @app.route("api/applications/{application_id:guid}/notes", methods=["POST"])
 @endpoint(scope("applications:write"), status=201, location="/api/applications/{application_id}/notes/{id}")
-async def create_note(caller: AnyCaller, application_id: UUID, body: NoteDraft, retry: Retry | None) -> Document[Note]:
+async def create_note(
+    caller: AnyCaller, application_id: UUID, body: notes.NoteDraft, retry: Retry | None
+) -> Document[notes.Note]:
     """Write a note on an application, in Markdown."""
     return await notes.create_note(caller, application_id, body, retry=retry)
 
 
 @app.route("api/applications/{application_id:guid}/notes/{note_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_note(caller: AnyCaller, application_id: UUID, note_id: UUID) -> Document[Note]:
+async def get_note(caller: AnyCaller, application_id: UUID, note_id: UUID) -> Document[notes.Note]:
     """Read a note."""
     return await notes.get_note(caller, application_id, note_id)
 
@@ -853,8 +782,8 @@ async def get_note(caller: AnyCaller, application_id: UUID, note_id: UUID) -> Do
 @app.route("api/applications/{application_id:guid}/notes/{note_id:guid}", methods=["PATCH"])
 @endpoint(scope("applications:write"))
 async def update_note(
-    caller: AnyCaller, application_id: UUID, note_id: UUID, body: NoteChanges, versions: Versions
-) -> Document[Note]:
+    caller: AnyCaller, application_id: UUID, note_id: UUID, body: notes.NoteChanges, versions: Versions
+) -> Document[notes.Note]:
     """Change a note; what it said before is kept."""
     return await notes.update_note(caller, application_id, note_id, body, versions=versions)
 
@@ -869,8 +798,8 @@ async def delete_note(caller: AnyCaller, application_id: UUID, note_id: UUID, ve
 @app.route("api/applications/{application_id:guid}/notes/{note_id:guid}/revisions", methods=["GET"])
 @endpoint(scope("applications:read"))
 async def list_note_revisions(
-    caller: AnyCaller, application_id: UUID, note_id: UUID, query: NoteQuery
-) -> Page[NoteRevision]:
+    caller: AnyCaller, application_id: UUID, note_id: UUID, query: notes.NoteQuery
+) -> Page[notes.NoteRevision]:
     """List what a note said before it was edited, the latest first."""
     return await notes.list_note_revisions(caller, application_id, note_id, query)
 
@@ -880,14 +809,16 @@ async def list_note_revisions(
 
 @app.route("api/interviews", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_interviews(caller: AnyCaller, query: InterviewQuery) -> Page[Interview]:
+async def list_interviews(caller: AnyCaller, query: interviews.InterviewQuery) -> Page[interviews.Interview]:
     """List all interviews, the earliest first."""
     return await interviews.list_interviews(caller, query)
 
 
 @app.route("api/applications/{application_id:guid}/interviews", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_application_interviews(caller: AnyCaller, application_id: UUID, query: InterviewPage) -> Page[Interview]:
+async def list_application_interviews(
+    caller: AnyCaller, application_id: UUID, query: interviews.InterviewPage
+) -> Page[interviews.Interview]:
     """List an application's interviews, the earliest first."""
     return await interviews.list_application_interviews(caller, application_id, query)
 
@@ -895,15 +826,15 @@ async def list_application_interviews(caller: AnyCaller, application_id: UUID, q
 @app.route("api/applications/{application_id:guid}/interviews", methods=["POST"])
 @endpoint(scope("applications:write"), status=201, location="/api/applications/{application_id}/interviews/{id}")
 async def create_interview(
-    caller: AnyCaller, application_id: UUID, body: InterviewDraft, retry: Retry | None
-) -> Document[Interview]:
+    caller: AnyCaller, application_id: UUID, body: interviews.InterviewDraft, retry: Retry | None
+) -> Document[interviews.Interview]:
     """Write an interview down."""
     return await interviews.create_interview(caller, application_id, body, retry=retry)
 
 
 @app.route("api/applications/{application_id:guid}/interviews/{interview_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_interview(caller: AnyCaller, application_id: UUID, interview_id: UUID) -> Document[Interview]:
+async def get_interview(caller: AnyCaller, application_id: UUID, interview_id: UUID) -> Document[interviews.Interview]:
     """Read an interview."""
     return await interviews.get_interview(caller, application_id, interview_id)
 
@@ -911,8 +842,8 @@ async def get_interview(caller: AnyCaller, application_id: UUID, interview_id: U
 @app.route("api/applications/{application_id:guid}/interviews/{interview_id:guid}", methods=["PATCH"])
 @endpoint(scope("applications:write"))
 async def update_interview(
-    caller: AnyCaller, application_id: UUID, interview_id: UUID, body: InterviewChanges, versions: Versions
-) -> Document[Interview]:
+    caller: AnyCaller, application_id: UUID, interview_id: UUID, body: interviews.InterviewChanges, versions: Versions
+) -> Document[interviews.Interview]:
     """Change an interview; what is left out stays."""
     return await interviews.update_interview(caller, application_id, interview_id, body, versions=versions)
 
@@ -926,28 +857,30 @@ async def delete_interview(caller: AnyCaller, application_id: UUID, interview_id
 
 @app.route("api/tasks", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_tasks(caller: AnyCaller, query: TaskQuery) -> Page[Task]:
+async def list_tasks(caller: AnyCaller, query: tasks.TaskQuery) -> Page[tasks.Task]:
     """List all tasks, of applications and of one's own."""
     return await tasks.list_tasks(caller, query)
 
 
 @app.route("api/tasks", methods=["POST"])
 @endpoint(scope("applications:write"), status=201, location="/api/tasks/{id}")
-async def create_task(caller: AnyCaller, body: TaskDraft, retry: Retry | None) -> Document[Task]:
+async def create_task(caller: AnyCaller, body: tasks.TaskDraft, retry: Retry | None) -> Document[tasks.Task]:
     """Write a task down that belongs to no application."""
     return await tasks.create_task(caller, body, retry=retry)
 
 
 @app.route("api/tasks/{task_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_task(caller: AnyCaller, task_id: UUID) -> Document[Task]:
+async def get_task(caller: AnyCaller, task_id: UUID) -> Document[tasks.Task]:
     """Read a task, whatever it belongs to."""
     return await tasks.get_task(caller, task_id)
 
 
 @app.route("api/tasks/{task_id:guid}", methods=["PATCH"])
 @endpoint(scope("applications:write"))
-async def update_task(caller: AnyCaller, task_id: UUID, body: TaskChanges, versions: Versions) -> Document[Task]:
+async def update_task(
+    caller: AnyCaller, task_id: UUID, body: tasks.TaskChanges, versions: Versions
+) -> Document[tasks.Task]:
     """Change a task; what is left out stays."""
     return await tasks.update_task(caller, task_id, body, versions=versions)
 
@@ -961,7 +894,7 @@ async def delete_task(caller: AnyCaller, task_id: UUID, versions: Versions) -> N
 
 @app.route("api/applications/{application_id:guid}/tasks", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_application_tasks(caller: AnyCaller, application_id: UUID, query: TaskQuery) -> Page[Task]:
+async def list_application_tasks(caller: AnyCaller, application_id: UUID, query: tasks.TaskQuery) -> Page[tasks.Task]:
     """List an application's tasks."""
     return await tasks.list_tasks(caller, query, application_id=application_id)
 
@@ -969,15 +902,15 @@ async def list_application_tasks(caller: AnyCaller, application_id: UUID, query:
 @app.route("api/applications/{application_id:guid}/tasks", methods=["POST"])
 @endpoint(scope("applications:write"), status=201, location="/api/applications/{application_id}/tasks/{id}")
 async def create_application_task(
-    caller: AnyCaller, application_id: UUID, body: TaskDraft, retry: Retry | None
-) -> Document[Task]:
+    caller: AnyCaller, application_id: UUID, body: tasks.TaskDraft, retry: Retry | None
+) -> Document[tasks.Task]:
     """Write a task down that belongs to an application."""
     return await tasks.create_task(caller, body, retry=retry, application_id=application_id)
 
 
 @app.route("api/applications/{application_id:guid}/tasks/{task_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_application_task(caller: AnyCaller, application_id: UUID, task_id: UUID) -> Document[Task]:
+async def get_application_task(caller: AnyCaller, application_id: UUID, task_id: UUID) -> Document[tasks.Task]:
     """Read an application's task."""
     return await tasks.get_task(caller, task_id, application_id=application_id)
 
@@ -985,8 +918,8 @@ async def get_application_task(caller: AnyCaller, application_id: UUID, task_id:
 @app.route("api/applications/{application_id:guid}/tasks/{task_id:guid}", methods=["PATCH"])
 @endpoint(scope("applications:write"))
 async def update_application_task(
-    caller: AnyCaller, application_id: UUID, task_id: UUID, body: TaskChanges, versions: Versions
-) -> Document[Task]:
+    caller: AnyCaller, application_id: UUID, task_id: UUID, body: tasks.TaskChanges, versions: Versions
+) -> Document[tasks.Task]:
     """Change an application's task; what is left out stays."""
     return await tasks.update_task(caller, task_id, body, versions=versions, application_id=application_id)
 
@@ -1003,14 +936,14 @@ async def delete_application_task(caller: AnyCaller, application_id: UUID, task_
 
 @app.route("api/calendar/feed", methods=["GET"])
 @endpoint(member)
-async def get_calendar_feed(caller: Caller) -> Document[Feed]:
+async def get_calendar_feed(caller: Caller) -> Document[calendar.Feed]:
     """Tell whether there is a calendar feed, and when it was last read."""
     return await calendar.get_feed(caller)
 
 
 @app.route("api/calendar/feed", methods=["POST"])
 @endpoint(member, status=201)
-async def create_calendar_feed(caller: Caller, call: Call) -> NewFeed:
+async def create_calendar_feed(caller: Caller, call: Call) -> calendar.NewFeed:
     """Make the secret address of a calendar feed; no other answer shows it.
 
     An earlier address stops working. There is no `Idempotency-Key` here, since a kept answer would hold the secret.
@@ -1040,7 +973,7 @@ async def read_calendar(token: str) -> Calendar:
 
 @app.route("api/applications/bulk", methods=["POST"])
 @endpoint(scope("applications:write"))
-async def change_applications(caller: AnyCaller, body: BulkRequest) -> Document[BulkResults]:
+async def change_applications(caller: AnyCaller, body: applications.BulkRequest) -> Document[applications.BulkResults]:
     """Treat up to a hundred applications alike.
 
     They are moved, changed or deleted, each by itself: the answer says what became of each.
@@ -1050,7 +983,7 @@ async def change_applications(caller: AnyCaller, body: BulkRequest) -> Document[
 
 @app.route("api/applications/duplicates", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_duplicates(caller: AnyCaller, query: DuplicateQuery) -> Page[PossibleDuplicate]:
+async def list_duplicates(caller: AnyCaller, query: duplicates.DuplicateQuery) -> Page[duplicates.PossibleDuplicate]:
     """List what may be the same application.
 
     With an address, or a company and a position: those like it. Without: all that are there more than once.
@@ -1061,8 +994,8 @@ async def list_duplicates(caller: AnyCaller, query: DuplicateQuery) -> Page[Poss
 @app.route("api/applications/{application_id:guid}/merge", methods=["POST"])
 @endpoint(scope("applications:write"))
 async def merge_applications(
-    caller: AnyCaller, application_id: UUID, body: Merge, versions: Versions
-) -> Document[Application]:
+    caller: AnyCaller, application_id: UUID, body: duplicates.Merge, versions: Versions
+) -> Document[applications.Application]:
     """Make one application of two.
 
     Everything that hangs on the duplicate moves to this one, whose empty fields are filled. What the duplicate said
@@ -1073,7 +1006,7 @@ async def merge_applications(
 
 @app.route("api/tags", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_tags(caller: AnyCaller, query: TagQuery) -> Page[ListedTag]:
+async def list_tags(caller: AnyCaller, query: tags.TagQuery) -> Page[tags.ListedTag]:
     """List the caller's tags by name, and how often each is used."""
     return await tags.list_tags(caller, query)
 
@@ -1085,21 +1018,21 @@ async def list_tags(caller: AnyCaller, query: TagQuery) -> Page[ListedTag]:
     location="/api/tags/{id}",
     raises=(tags.TagExists, tags.TooManyTags),
 )
-async def create_tag(caller: AnyCaller, body: TagDraft, retry: Retry | None) -> Document[Tag]:
+async def create_tag(caller: AnyCaller, body: tags.TagDraft, retry: Retry | None) -> Document[tags.Tag]:
     """Make a tag before an application uses it."""
     return await tags.create_tag(caller, body, retry=retry)
 
 
 @app.route("api/tags/{tag_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_tag(caller: AnyCaller, tag_id: UUID) -> Document[Tag]:
+async def get_tag(caller: AnyCaller, tag_id: UUID) -> Document[tags.Tag]:
     """Read one of the caller's tags."""
     return await tags.get_tag(caller, tag_id)
 
 
 @app.route("api/tags/{tag_id:guid}", methods=["PATCH"])
 @endpoint(scope("applications:write"), raises=(tags.TagExists,))
-async def update_tag(caller: AnyCaller, tag_id: UUID, body: TagChanges, versions: Versions) -> Document[Tag]:
+async def update_tag(caller: AnyCaller, tag_id: UUID, body: tags.TagChanges, versions: Versions) -> Document[tags.Tag]:
     """Rename or color a tag, on every application."""
     return await tags.update_tag(caller, tag_id, body, versions=versions)
 
@@ -1113,7 +1046,7 @@ async def delete_tag(caller: AnyCaller, tag_id: UUID, versions: Versions) -> Non
 
 @app.route("api/saved-views", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_saved_views(caller: AnyCaller, query: SavedViewQuery) -> Page[SavedView]:
+async def list_saved_views(caller: AnyCaller, query: saved_views.SavedViewQuery) -> Page[saved_views.SavedView]:
     """List the caller's saved views by name."""
     return await saved_views.list_saved_views(caller, query)
 
@@ -1125,14 +1058,16 @@ async def list_saved_views(caller: AnyCaller, query: SavedViewQuery) -> Page[Sav
     location="/api/saved-views/{id}",
     raises=(saved_views.SavedViewExists, saved_views.TooManySavedViews),
 )
-async def create_saved_view(caller: AnyCaller, body: SavedViewDraft, retry: Retry | None) -> Document[SavedView]:
+async def create_saved_view(
+    caller: AnyCaller, body: saved_views.SavedViewDraft, retry: Retry | None
+) -> Document[saved_views.SavedView]:
     """Save a query of the list of applications under a name."""
     return await saved_views.create_saved_view(caller, body, retry=retry)
 
 
 @app.route("api/saved-views/{view_id:guid}", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_saved_view(caller: AnyCaller, view_id: UUID) -> Document[SavedView]:
+async def get_saved_view(caller: AnyCaller, view_id: UUID) -> Document[saved_views.SavedView]:
     """Read a saved view."""
     return await saved_views.get_saved_view(caller, view_id)
 
@@ -1140,8 +1075,8 @@ async def get_saved_view(caller: AnyCaller, view_id: UUID) -> Document[SavedView
 @app.route("api/saved-views/{view_id:guid}", methods=["PATCH"])
 @endpoint(scope("applications:write"), raises=(saved_views.SavedViewExists,))
 async def update_saved_view(
-    caller: AnyCaller, view_id: UUID, body: SavedViewChanges, versions: Versions
-) -> Document[SavedView]:
+    caller: AnyCaller, view_id: UUID, body: saved_views.SavedViewChanges, versions: Versions
+) -> Document[saved_views.SavedView]:
     """Rename a saved view, or change its query."""
     return await saved_views.update_saved_view(caller, view_id, body, versions=versions)
 
@@ -1158,7 +1093,7 @@ async def delete_saved_view(caller: AnyCaller, view_id: UUID, versions: Versions
 
 @app.route("api/files", methods=["GET"])
 @endpoint(scope("files:read"))
-async def list_files(caller: AnyCaller, query: FileQuery) -> Page[File]:
+async def list_files(caller: AnyCaller, query: files.FileQuery) -> Page[files.File]:
     """List files, the newest first, a page at a time."""
     return await files.list_files(caller, query)
 
@@ -1168,9 +1103,9 @@ async def list_files(caller: AnyCaller, query: FileQuery) -> Page[File]:
     scope("files:write"),
     status=201,
     location="/api/files/{id}",
-    raises=(QuotaExceeded, FileSpaceFull, FilesUnavailable),
+    raises=(quotas.QuotaExceeded, files.FileSpaceFull, files.FilesUnavailable),
 )
-async def upload_file(caller: AnyCaller, upload: Upload[FileDraft], retry: Retry | None) -> Document[File]:
+async def upload_file(caller: AnyCaller, upload: Upload[files.FileDraft], retry: Retry | None) -> Document[files.File]:
     """Upload a file of up to 10 MB with the request.
 
     What it is, its bytes say: PDF, DOCX, DOC, plain text, PNG or JPEG. It uses one of the quota `resume_uploads`, for
@@ -1184,9 +1119,11 @@ async def upload_file(caller: AnyCaller, upload: Upload[FileDraft], retry: Retry
     scope("files:write"),
     status=201,
     location="/api/files/{id}",
-    raises=(NotFound, QuotaExceeded, FileSpaceFull, FilesUnavailable),
+    raises=(NotFound, quotas.QuotaExceeded, files.FileSpaceFull, files.FilesUnavailable),
 )
-async def begin_upload(caller: AnyCaller, body: UploadRequest, retry: Retry | None) -> Document[UploadBegun]:
+async def begin_upload(
+    caller: AnyCaller, body: files.UploadRequest, retry: Retry | None
+) -> Document[files.UploadBegun]:
     """Announce a file of up to 25 MB, and learn where to put it.
 
     The address is good for fifteen minutes and for one `PUT`. Then say `complete`: until that, the file is `pending`,
@@ -1198,9 +1135,9 @@ async def begin_upload(caller: AnyCaller, body: UploadRequest, retry: Retry | No
 @app.route("api/files/{file_id:guid}/complete", methods=["POST"])
 @endpoint(
     scope("files:write"),
-    raises=(files.FileNotUploaded, quotas.ReservationExpired, quotas.ReservationSettled, FilesUnavailable),
+    raises=(files.FileNotUploaded, quotas.ReservationExpired, quotas.ReservationSettled, files.FilesUnavailable),
 )
-async def complete_upload(caller: AnyCaller, file_id: UUID) -> Document[File]:
+async def complete_upload(caller: AnyCaller, file_id: UUID) -> Document[files.File]:
     """Say that a file was put where it belongs.
 
     It is kept if it is what was announced, and one of the kinds that are taken. Else it is removed, together with its
@@ -1211,14 +1148,16 @@ async def complete_upload(caller: AnyCaller, file_id: UUID) -> Document[File]:
 
 @app.route("api/files/{file_id:guid}", methods=["GET"])
 @endpoint(scope("files:read"))
-async def get_file(caller: AnyCaller, file_id: UUID) -> Document[File]:
+async def get_file(caller: AnyCaller, file_id: UUID) -> Document[files.File]:
     """Read what is known of a file."""
     return await files.get_file(caller, file_id)
 
 
 @app.route("api/files/{file_id:guid}", methods=["PATCH"])
 @endpoint(scope("files:write"))
-async def update_file(caller: AnyCaller, file_id: UUID, body: FileChanges, versions: Versions) -> Document[File]:
+async def update_file(
+    caller: AnyCaller, file_id: UUID, body: files.FileChanges, versions: Versions
+) -> Document[files.File]:
     """Rename a file, or say what kind it is."""
     return await files.update_file(caller, file_id, body, versions=versions)
 
@@ -1231,15 +1170,15 @@ async def delete_file(caller: AnyCaller, file_id: UUID, versions: Versions) -> N
 
 
 @app.route("api/files/{file_id:guid}/content", methods=["GET"])
-@endpoint(scope("files:read"), raises=(files.FileNotClean, FilesUnavailable))
+@endpoint(scope("files:read"), raises=(files.FileNotClean, files.FilesUnavailable))
 async def get_file_content(caller: AnyCaller, file_id: UUID) -> Contents | Elsewhere:
     """Download a file that is clean; or learn where, for five minutes."""
     return await files.get_content(caller, file_id)
 
 
 @app.route("api/files/{file_id:guid}/content", methods=["PUT"])
-@endpoint(anyone, raises=(files.UploadRefused, FilesUnavailable))
-async def receive_content(file_id: UUID, query: ContentQuery, content: bytes) -> None:
+@endpoint(anyone, raises=(files.UploadRefused, files.FilesUnavailable))
+async def receive_content(file_id: UUID, query: files.ContentQuery, content: bytes) -> None:
     """Put a file where `POST /api/files/uploads` said, if that was here.
 
     The token in the address is good for one file of the size that was announced.
@@ -1249,14 +1188,18 @@ async def receive_content(file_id: UUID, query: ContentQuery, content: bytes) ->
 
 @app.route("api/applications/{application_id:guid}/files", methods=["GET"])
 @endpoint(scope("files:read"))
-async def list_application_files(caller: AnyCaller, application_id: UUID, query: LinkedFileQuery) -> Page[File]:
+async def list_application_files(
+    caller: AnyCaller, application_id: UUID, query: files.LinkedFileQuery
+) -> Page[files.File]:
     """List the files that were sent with an application."""
     return await files.list_application_files(caller, application_id, query)
 
 
 @app.route("api/applications/{application_id:guid}/files", methods=["POST"])
 @endpoint(scope("files:write"), status=201, location="/api/files/{id}")
-async def link_file(caller: AnyCaller, application_id: UUID, body: FileLink, retry: Retry | None) -> Document[File]:
+async def link_file(
+    caller: AnyCaller, application_id: UUID, body: files.FileLink, retry: Retry | None
+) -> Document[files.File]:
     """Write down that a file was sent with an application."""
     return await files.link_file(caller, application_id, body, retry=retry)
 
@@ -1273,42 +1216,42 @@ async def unlink_file(caller: AnyCaller, application_id: UUID, file_id: UUID) ->
 
 @app.route("api/analytics/summary", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_summary(caller: AnyCaller, query: Period) -> Document[Summary]:
+async def get_summary(caller: AnyCaller, query: analytics.Period) -> Document[analytics.Summary]:
     """Tell how it stands: totals, responses, and what is due."""
     return await analytics.summarize(caller, query)
 
 
 @app.route("api/analytics/activity", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_weekly_activity(caller: AnyCaller, query: Weeks) -> Document[WeeklyVolume]:
+async def get_weekly_activity(caller: AnyCaller, query: analytics.Weeks) -> Document[analytics.WeeklyVolume]:
     """Count applications and events week by week."""
     return await analytics.measure_activity(caller, query)
 
 
 @app.route("api/analytics/funnel", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_funnel(caller: AnyCaller, query: Period) -> Document[Funnel]:
+async def get_funnel(caller: AnyCaller, query: analytics.Period) -> Document[analytics.Funnel]:
     """Tell how far applications came, whatever became of them."""
     return await analytics.measure_funnel(caller, query)
 
 
 @app.route("api/analytics/sources", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def compare_sources(caller: AnyCaller, query: Period) -> Document[Sources]:
+async def compare_sources(caller: AnyCaller, query: analytics.Period) -> Document[analytics.Sources]:
     """Compare sources, and resumes, by how often employers answered."""
     return await analytics.compare_sources(caller, query)
 
 
 @app.route("api/analytics/time-in-stage", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def get_time_in_stage(caller: AnyCaller) -> Document[TimeInStage]:
+async def get_time_in_stage(caller: AnyCaller) -> Document[analytics.TimeInStage]:
     """Tell how long applications stay in each stage."""
     return await analytics.measure_stays(caller)
 
 
 @app.route("api/analytics/quiet", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_quiet_applications(caller: AnyCaller, query: QuietQuery) -> Page[QuietApplication]:
+async def list_quiet_applications(caller: AnyCaller, query: analytics.QuietQuery) -> Page[analytics.QuietApplication]:
     """List open applications nothing was heard of, the longest first.
 
     What is suggested is for their owner to do: nothing changes by itself.
@@ -1318,7 +1261,7 @@ async def list_quiet_applications(caller: AnyCaller, query: QuietQuery) -> Page[
 
 @app.route("api/analytics/sankey", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def draw_sankey(caller: AnyCaller, query: SankeyQuery) -> Sankey | PlainText | Svg:
+async def draw_sankey(caller: AnyCaller, query: analytics.SankeyQuery) -> analytics.Sankey | PlainText | Svg:
     """Draw how applications flowed through the stages.
 
     As nodes and links, as text for SankeyMATIC, or as SVG; without anybody's name in it.
@@ -1331,14 +1274,14 @@ async def draw_sankey(caller: AnyCaller, query: SankeyQuery) -> Sankey | PlainTe
 
 @app.route("api/applications/export", methods=["GET"])
 @endpoint(scope("applications:read"), raises=(transfer.ExportTooLarge,))
-async def export_applications(caller: AnyCaller, query: ExportQuery) -> Csv | Json:
+async def export_applications(caller: AnyCaller, query: transfer.ExportQuery) -> Csv | Json:
     """Take applications along as a file, each with its history."""
     return FILES[query.format](await transfer.export(caller, query), headers=transfer.as_file(query.format))
 
 
 @app.route("api/applications/import", methods=["POST"])
 @endpoint(scope("applications:write"), max_body=transfer.MAX_BODY)
-async def import_applications(caller: AnyCaller, body: ImportRequest) -> Document[ImportReport]:
+async def import_applications(caller: AnyCaller, body: transfer.ImportRequest) -> Document[transfer.ImportReport]:
     """Write down the applications of a file, each row by itself.
 
     What became of each is told; rows that cannot be read do not keep the others out. The same file again makes nothing
@@ -1349,14 +1292,14 @@ async def import_applications(caller: AnyCaller, body: ImportRequest) -> Documen
 
 @app.route("api/applications/imports", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_imports(caller: AnyCaller, query: ImportQuery) -> Page[Import]:
+async def list_imports(caller: AnyCaller, query: transfer.ImportQuery) -> Page[transfer.Import]:
     """List imports, newest first."""
     return await transfer.list_imports(caller, query)
 
 
 @app.route("api/applications/imports/{import_id:guid}", methods=["DELETE"])
 @endpoint(scope("applications:write"))
-async def undo_import(caller: AnyCaller, import_id: UUID, query: UndoQuery) -> Document[Undoing]:
+async def undo_import(caller: AnyCaller, import_id: UUID, query: transfer.UndoQuery) -> Document[transfer.Undoing]:
     """Put what an import made into the trash.
 
     What was worked on since stays, and is named, unless `force` says that it is to go too.
@@ -1428,7 +1371,7 @@ async def open_share(token: str, call: Call) -> Document[shares.SharedView] | We
 
 @app.route("api/trash", methods=["GET"])
 @endpoint(scope("applications:read"))
-async def list_trash(caller: AnyCaller, query: TrashQuery) -> Page[TrashItem]:
+async def list_trash(caller: AnyCaller, query: trash.TrashQuery) -> Page[trash.TrashItem]:
     """List what was deleted in the last 30 days, the latest first."""
     return await trash.list_trash(caller, query)
 
@@ -1449,7 +1392,7 @@ async def delete_trash(caller: AnyCaller, trash_id: UUID) -> None:
 
 @app.route("api/trash/{trash_id:guid}/restore", methods=["POST"])
 @endpoint(scope("applications:write"), raises=(trash.ParentGone, trash.AlreadyExists))
-async def restore_trash(caller: AnyCaller, trash_id: UUID) -> Document[Restored]:
+async def restore_trash(caller: AnyCaller, trash_id: UUID) -> Document[trash.Restored]:
     """Put something back as it was, with everything that went with it."""
     return await trash.restore_trash(caller, trash_id)
 
@@ -1459,42 +1402,44 @@ async def restore_trash(caller: AnyCaller, trash_id: UUID) -> Document[Restored]
 
 @app.route("api/quotas", methods=["GET"])
 @endpoint(scope("quotas:read"))
-async def list_quotas(caller: AnyCaller) -> Document[Quotas]:
+async def list_quotas(caller: AnyCaller) -> Document[quotas.Quotas]:
     """List what the caller may use, and how much is left."""
     return await quotas.list_quotas(caller)
 
 
 @app.route("api/quotas/{metric}", methods=["GET"])
 @endpoint(scope("quotas:read"))
-async def get_quota(caller: AnyCaller, metric: str) -> Document[Quota]:
+async def get_quota(caller: AnyCaller, metric: str) -> Document[quotas.Quota]:
     """Read one quota."""
     return await quotas.get_quota(caller, metric)
 
 
 @app.route("api/quotas/{metric}/consume", methods=["POST"])
-@endpoint(scope("quotas:consume"), raises=(QuotaExceeded, IdempotencyKeyReused))
-async def consume_quota(caller: AnyCaller, metric: str, body: Consumption) -> Document[Quota]:
+@endpoint(scope("quotas:consume"), raises=(quotas.QuotaExceeded, IdempotencyKeyReused))
+async def consume_quota(caller: AnyCaller, metric: str, body: quotas.Consumption) -> Document[quotas.Quota]:
     """Use some of a quota now."""
     return await quotas.consume(caller, metric, body)
 
 
 @app.route("api/quotas/{metric}/reserve", methods=["POST"])
-@endpoint(scope("quotas:consume"), status=201, raises=(QuotaExceeded, IdempotencyKeyReused))
-async def reserve_quota(caller: AnyCaller, metric: str, body: ReservationRequest) -> Document[Reservation]:
+@endpoint(scope("quotas:consume"), status=201, raises=(quotas.QuotaExceeded, IdempotencyKeyReused))
+async def reserve_quota(
+    caller: AnyCaller, metric: str, body: quotas.ReservationRequest
+) -> Document[quotas.Reservation]:
     """Hold some of a quota for work about to begin."""
     return await quotas.reserve(caller, metric, body)
 
 
 @app.route("api/quotas/reservations/{reservation_id:guid}/commit", methods=["POST"])
 @endpoint(scope("quotas:consume"), raises=(quotas.ReservationExpired, quotas.ReservationSettled))
-async def commit_reservation(caller: AnyCaller, reservation_id: UUID) -> Document[Reservation]:
+async def commit_reservation(caller: AnyCaller, reservation_id: UUID) -> Document[quotas.Reservation]:
     """Use what was reserved: the work is done."""
     return await quotas.settle(caller, reservation_id, "committed")
 
 
 @app.route("api/quotas/reservations/{reservation_id:guid}/release", methods=["POST"])
 @endpoint(scope("quotas:consume"), raises=(quotas.ReservationSettled,))
-async def release_reservation(caller: AnyCaller, reservation_id: UUID) -> Document[Reservation]:
+async def release_reservation(caller: AnyCaller, reservation_id: UUID) -> Document[quotas.Reservation]:
     """Give back what was reserved: the work failed."""
     return await quotas.settle(caller, reservation_id, "released")
 
@@ -1503,7 +1448,7 @@ async def release_reservation(caller: AnyCaller, reservation_id: UUID) -> Docume
 
 
 @app.route("api/account/export", methods=["POST"])
-@endpoint(fresh, raises=(QuotaExceeded, FilesUnavailable))
+@endpoint(fresh, raises=(quotas.QuotaExceeded, files.FilesUnavailable))
 async def export_account(caller: Caller, call: Call) -> Zip:
     """Take a copy of everything the account holds."""
     return Zip(await leaving.export(caller, device=call.device), headers=leaving.AS_FILE)
@@ -1528,35 +1473,39 @@ async def restore_account(caller: Caller, call: Call) -> None:
 
 @app.route("api/admin/users", methods=["GET"])
 @endpoint(role("admin"))
-async def search_users(caller: Caller, query: UserQuery) -> Page[UserSummary]:
+async def search_users(caller: Caller, query: admin.UserQuery) -> Page[admin.UserSummary]:
     """Search accounts, a page at a time."""
     return await admin.search_users(caller, query)
 
 
 @app.route("api/admin/users/{user_id:guid}", methods=["GET"])
 @endpoint(role("admin"))
-async def get_user(caller: Caller, user_id: UUID) -> Document[UserDetails]:
+async def get_user(caller: Caller, user_id: UUID) -> Document[admin.UserDetails]:
     """Read somebody's account."""
     return await admin.get_user(caller, user_id)
 
 
 @app.route("api/admin/users/{user_id:guid}", methods=["PATCH"])
-@endpoint(role("admin", of=fresh), raises=(LastAdmin,))
-async def change_user(caller: Caller, user_id: UUID, body: AccountChanges, call: Call) -> Document[UserDetails]:
+@endpoint(role("admin", of=fresh), raises=(admin.LastAdmin,))
+async def change_user(
+    caller: Caller, user_id: UUID, body: admin.AccountChanges, call: Call
+) -> Document[admin.UserDetails]:
     """Change somebody's role, or disable or enable their account."""
     return await admin.change_user(caller, user_id, body, device=call.device)
 
 
 @app.route("api/admin/users/{user_id:guid}/revoke-sessions", methods=["POST"])
 @endpoint(role("admin", of=fresh))
-async def end_sessions(caller: Caller, user_id: UUID, body: Ending, call: Call) -> sessions.RevokedSessions:
+async def end_sessions(caller: Caller, user_id: UUID, body: admin.Ending, call: Call) -> sessions.RevokedSessions:
     """End all of somebody's sessions."""
     return await admin.end_sessions(caller, user_id, body, device=call.device)
 
 
 @app.route("api/admin/users/{user_id:guid}/quotas/{metric}", methods=["PUT"])
 @endpoint(role("admin", of=fresh))
-async def grant_quota(caller: Caller, user_id: UUID, metric: str, body: Grant, call: Call) -> Document[AdminQuota]:
+async def grant_quota(
+    caller: Caller, user_id: UUID, metric: str, body: admin.Grant, call: Call
+) -> Document[admin.AdminQuota]:
     """Set what somebody may use, in place of their role's limit."""
     return await admin.grant_quota(caller, user_id, metric, body, device=call.device)
 
@@ -1570,14 +1519,14 @@ async def restore_quota(caller: Caller, user_id: UUID, metric: str, call: Call) 
 
 @app.route("api/admin/audit", methods=["GET"])
 @endpoint(role("admin"))
-async def search_events(caller: Caller, query: AuditQuery) -> Page[AuditEvent]:
+async def search_events(caller: Caller, query: audit.AuditQuery) -> Page[audit.AuditEvent]:
     """Search the audit log, newest first."""
     return await audit.search_events(caller, query)
 
 
 @app.route("api/admin/metrics", methods=["GET"])
 @endpoint(role("admin"))
-async def get_metrics(caller: Caller, query: MetricsQuery, call: Call) -> Metrics | PlainText:
+async def get_metrics(caller: Caller, query: admin.MetricsQuery, call: Call) -> admin.Metrics | PlainText:
     """Tell how the app and its database are doing."""
     return await admin.get_metrics(caller, query, accept=call.header("accept"))
 

@@ -196,7 +196,7 @@ def test_a_resume_is_judged_by_the_applications_it_was_sent_with(person: Person,
     for name, kind, sent in (("cv.pdf", "resume", [answered, silent]), ("letter.pdf", "cover_letter", [answered])):
         ((file_id,),) = sql.execute(
             "INSERT INTO files (user_id, series_id, kind, name) VALUES (%s, %s, %s, %s) RETURNING id",
-            [person.id, series, kind, name],
+            [person.id, series if kind == "resume" else str(uuid4()), kind, name],
         )
         for application in sent:
             sql.execute(

@@ -33,11 +33,11 @@ SEED: tuple[LiteralString, ...] = (
     """INSERT INTO companies (user_id, name) SELECT id, 'Company ' || i FROM crowd, generate_series(1, n / 4) AS i""",
     """INSERT INTO applications (user_id, company, company_id, position, url, source, status, category, stage_id,
                                  stage_since, furthest_category, furthest_stage_id, applied_on, follow_up_at,
-                                 last_activity_at, created_at, tags, board_rank)
+                                 last_activity_at, created_at, tags, board_rank, search)
        SELECT c.id, 'Company ' || i, k.id, 'Engineer', 'https://jobs.example.com/' || i, 'Site ' || i %% 7, s.status,
               s.category, s.id, now() - i * interval '1 hour', 'applied', s.id, current_date - i / 24,
               now() + i * interval '1 hour', now() - i * interval '1 hour', now() - i * interval '1 hour',
-              ARRAY['tag ' || i %% 5], -i
+              ARRAY['tag ' || i %% 5], -i, vector_of('AA', 'Company ' || i, 'Engineer')
        FROM crowd c CROSS JOIN LATERAL generate_series(1, n) AS i
             JOIN companies k ON k.user_id = c.id AND k.name = 'Company ' || 1 + i %% (n / 4)
             JOIN stages s ON s.user_id = c.id AND s.position = 2 + i %% 3""",
@@ -63,6 +63,12 @@ SEED: tuple[LiteralString, ...] = (
            SELECT id, user_id, row_number() OVER () AS i FROM applications WHERE user_id = c.id) AS a ON true
        JOIN LATERAL (SELECT id, row_number() OVER () AS i FROM files WHERE user_id = c.id) AS f
          ON f.i = 1 + a.i %% (c.n / 10)""",
+    "INSERT INTO tags (user_id, name) SELECT id, 'tag ' || i FROM crowd, generate_series(0, 4) AS i",
+    """INSERT INTO saved_views (user_id, name, query)
+       SELECT id, 'View ' || i, 'status=applied' FROM crowd, generate_series(1, 3) AS i""",
+    "INSERT INTO event_revisions (user_id, event_id, was) SELECT user_id, id, '{}' FROM application_events",
+    "INSERT INTO note_revisions (user_id, note_id, body) SELECT user_id, id, 'They' FROM notes",
+    "INSERT INTO imports (user_id, format, rows) SELECT id, 'csv', 1 FROM crowd, generate_series(1, 3)",
     """INSERT INTO trash (id, user_id, kind, title, content)
        SELECT uuid7(), id, 'tasks', 'Call', '[]' FROM crowd, generate_series(1, n / 4)""",
     """INSERT INTO sessions (user_id, idle_expires_at, absolute_expires_at) SELECT id, now(), now() FROM crowd""",
@@ -85,7 +91,25 @@ CLEAR: LiteralString = """
 
 # What a route is asked besides its bare path: every filter changes the plan.
 QUESTIONS: dict[str, tuple[str, ...]] = {
-    "list_applications": ("?status=applied,interview", "?sort=updated_at", "?sort=-applied_on", "?sort=company"),
+    "list_applications": (
+        "?status=applied,interview",
+        "?category=applied&tag=tag+3&source=Site+3",
+        "?sort=updated_at",
+        "?sort=-applied_on",
+        "?sort=company",
+        "?sort=follow_up_at",
+        "?sort=-last_activity_at",
+        "?q=engineer",
+        "?q=engineer&sort=relevance",
+        "?company=Company+7",
+    ),
+    "list_duplicates": ("?url=https://jobs.example.com/7", "?company=Company+7&position=Engineer"),
+    "list_interviews": ("?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z",),
+    "list_tasks": ("?done=false", "?sort=-created_at", "?due_before=2026-12-01T00:00:00Z"),
+    "list_companies": ("?q=company", "?blocked=true"),
+    "list_contacts": ("?q=grace",),
+    "list_files": ("?kind=resume", "?state=clean"),
+    "export_applications": ("?format=json", "?status=applied"),
     "get_summary": ("?from=2026-01-01&to=2026-02-01",),
     "get_funnel": ("?from=2026-01-01&to=2026-02-01",),
     "compare_sources": ("?from=2026-01-01&to=2026-02-01",),

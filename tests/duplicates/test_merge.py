@@ -37,7 +37,8 @@ def furnish(person: Person, sql: Sql, application: dict[str, Any]) -> None:
     newest = person.get("/api/applications?limit=1").json()["items"][0]
     assert newest["id"] == application["id"]
     walk.furnish_tracker(person, sql)
-    sql.execute("UPDATE tasks SET application_id = %s WHERE application_id IS NULL", [application["id"]])
+    loose = "UPDATE tasks SET application_id = %s WHERE application_id IS NULL AND user_id = %s"
+    sql.execute(loose, [application["id"], person.id])
 
 
 def test_everything_of_both_is_there_afterwards(person: Person, sql: Sql) -> None:

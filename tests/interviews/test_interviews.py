@@ -76,12 +76,12 @@ def test_an_interview_is_an_applications_and_no_others(person: Person, place: st
     assert person.post(f"/api/applications/{uuid4()}/interviews", LEAST).status_code == 404
 
 
-def test_it_goes_with_its_application_and_comes_back_with_it(person: Person, place: str, sql: Sql) -> None:
+def test_it_goes_with_its_application_and_comes_back_with_it(person: Person, place: str) -> None:
     kept = make(person, place)
     application = place.split("/")[3]
     assert person.delete(f"/api/applications/{application}").status_code == 204
     assert person.get("/api/interviews").json()["items"] == []
-    sql.execute("SELECT recover(%s)", [application])
+    assert person.post(f"/api/trash/{application}/restore").status_code == 200
     assert person.get("/api/interviews").json()["items"] == [kept]
 
 

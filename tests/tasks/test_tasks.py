@@ -77,12 +77,12 @@ def test_an_applications_task_is_found_in_both_places(person: Person) -> None:
     assert person.post(f"/api/applications/{uuid4()}/tasks", {"title": "x"}).status_code == 404
 
 
-def test_a_deleted_task_is_in_the_trash_whole_and_comes_back_done(person: Person, sql: Sql) -> None:
+def test_a_deleted_task_is_in_the_trash_whole_and_comes_back_done(person: Person) -> None:
     task = make(person, done=True)
     assert person.delete(f"/api/tasks/{task['id']}", headers={"If-Match": '"7"'}).status_code == 412
     assert person.delete(f"/api/tasks/{task['id']}").status_code == 204
     assert person.get(f"/api/tasks/{task['id']}").status_code == 404
-    sql.execute("SELECT recover(%s)", [task["id"]])
+    assert person.post(f"/api/trash/{task['id']}/restore").status_code == 200
     assert person.get(f"/api/tasks/{task['id']}").json() == task
 
 

@@ -5,12 +5,9 @@ from typing import Any
 
 from tests.conftest import Person
 
-NOW = datetime.now(UTC).replace(microsecond=0)
-
 
 def ago(**span: float) -> str:
-    """A moment before the tests began."""
-    return (NOW - timedelta(**span)).isoformat()
+    return (datetime.now(UTC).replace(microsecond=0) - timedelta(**span)).isoformat()
 
 
 def move(person: Person, application: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import PASSWORD, Person
-from tests.timeline.moves import NOW, events, path_of, read
+from tests.timeline.moves import events, path_of, read
 
 Sql = psycopg.Connection[Any]
 ORDER = ["saved", "applied", "in_process", "offer", "accepted"]
@@ -157,8 +157,9 @@ def test_any_history_gives_the_state_that_the_rules_give(
     model = Model(steps())
     model.settle()
     used: set[int] = set()
+    began = datetime.now(UTC).replace(microsecond=0)
     for what, minutes, status, nth_round, reason, nth in script:
-        at = NOW - timedelta(minutes=minutes)
+        at = began - timedelta(minutes=minutes)
         if what == "move" and minutes not in used:
             used.add(minutes)  # no two at one moment: ids would decide, and they are chance
             why = reason if status == "closed" else None

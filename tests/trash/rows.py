@@ -32,6 +32,9 @@ MORE: tuple[LiteralString, ...] = (
                           now() + interval '1 day') RETURNING id)
        INSERT INTO share_applications (user_id, share_id, application_id)
        SELECT %(user)s, id, %(application)s FROM s""",
+    """WITH i AS (INSERT INTO imports (user_id, format, rows) VALUES (%(user)s, 'csv', 1) RETURNING id)
+       INSERT INTO import_rows (user_id, import_id, row, row_key, application_id, version)
+       SELECT %(user)s, id, 2, uuid7(), %(application)s, 1 FROM i""",
     "UPDATE applications SET board_rank = 1.2345678901234567890 WHERE id = %(application)s",
 )
 

@@ -6,7 +6,7 @@ The model is the only list of a resource's fields: the statements here are built
 import binascii
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, LiteralString, TypeVar
 from uuid import UUID
@@ -295,6 +295,37 @@ async def get(door: Door, statement: bytes, /, **params: Any) -> Document[Any]:
         raise NotFound
     version, document = rows[0]
     return Document(document, version=version)
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """What a list is sorted by: an expression that is never null, and the type that a cursor's key is read back as."""
+
+    expression: LiteralString
+    kind: LiteralString
+    greatest_first: bool = False
+    """Also without the ``-`` that asks for it."""
+
+
+def in_orders(
+    sorts: Iterable[str], keys: Mapping[str, SortKey], text: LiteralString, **parts: sql.Composable
+) -> dict[str, bytes]:
+    """A statement for ``page()`` for each of ``sorts``.
+
+    In ``text``, ``{key}`` is what is sorted by, ``{beyond}`` whether a row comes after the cursor, ``{order}`` what the
+    rows stand in, and ``{direction}`` its way. A key by the whole name of a sort goes before the one without its ``-``.
+    """
+    found = {}
+    for sort in sorts:
+        key = keys.get(sort) or keys[sort.removeprefix("-")]
+        descending = key.greatest_first or sort.startswith("-")
+        expression, direction = sql.SQL(key.expression), sql.SQL("DESC" if descending else "ASC")
+        beyond = sql.SQL("(%(after_id)s::uuid IS NULL OR ({}, id) {} (%(after_key)s::{}, %(after_id)s::uuid))").format(
+            expression, sql.SQL("<" if descending else ">"), sql.SQL(key.kind)
+        )
+        order = sql.SQL("{} {}, id {}").format(expression, direction, direction)
+        found[sort] = statement(text, key=expression, beyond=beyond, order=order, direction=direction, **parts)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

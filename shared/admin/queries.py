@@ -1,52 +1,44 @@
 """Administration's SQL, for ``db.administer()``: everybody's rows are in sight."""
 
-from typing import LiteralString, get_args
+from typing import get_args
 
 from psycopg import sql
 
 from shared.accounts import User
 from shared.admin.models import Sort
 from shared.db import statement
+from shared.documents import SortKey, in_orders
 from shared.holdings import Holding
 
 USER = sql.SQL(", ").join(sql.Identifier("users", name) for name in User.model_fields)
 
-# What each order sorts by, and the type a cursor's key is read back as.
-SORT_KEYS: dict[str, tuple[LiteralString, LiteralString]] = {
-    "created_at": ("created_at", "timestamptz"),
-    "email": ("email", "text"),
+SORT_KEYS = {
+    "created_at": SortKey("created_at", "timestamptz"),
+    "email": SortKey("email", "text"),
 }
 
 
-def _search_in_order(sort: str) -> bytes:
-    key, kind = SORT_KEYS[sort.removeprefix("-")]
-    descending = sort.startswith("-")
-    return statement(
-        """
-        SELECT (SELECT row_to_json(shown)::text
-                FROM (SELECT {user}, disabled_at IS NULL AS active) AS shown) AS document,
-               {key}::text AS sort_key, id
-        FROM users
-        WHERE (%(q)s::text IS NULL
-               OR strpos(lower(concat_ws(E'\n', email, concat_ws(' ', first_name, last_name), company)),
-                         lower(%(q)s)) > 0)
-          AND (%(role)s::text IS NULL OR role = %(role)s)
-          AND (%(active)s::boolean IS NULL OR (disabled_at IS NULL) = %(active)s)
-          AND (%(created_from)s::timestamptz IS NULL OR created_at >= %(created_from)s::timestamptz)
-          AND (%(created_to)s::timestamptz IS NULL OR created_at < %(created_to)s::timestamptz)
-          AND (%(after_id)s::uuid IS NULL OR ({key}, id) {beyond} (%(after_key)s::{kind}, %(after_id)s::uuid))
-        ORDER BY {key} {direction}, id {direction}
-        LIMIT %(limit)s
-        """,
-        user=USER,
-        key=sql.SQL(key),
-        kind=sql.SQL(kind),
-        beyond=sql.SQL("<" if descending else ">"),
-        direction=sql.SQL("DESC" if descending else "ASC"),
-    )
-
-
-SEARCH_USERS: dict[str, bytes] = {sort: _search_in_order(sort) for sort in get_args(Sort)}
+SEARCH_USERS = in_orders(
+    get_args(Sort),
+    SORT_KEYS,
+    """
+    SELECT (SELECT row_to_json(shown)::text
+            FROM (SELECT {user}, disabled_at IS NULL AS active) AS shown) AS document,
+           {key}::text AS sort_key, id
+    FROM users
+    WHERE (%(q)s::text IS NULL
+           OR strpos(lower(concat_ws(E'\n', email, concat_ws(' ', first_name, last_name), company)),
+                     lower(%(q)s)) > 0)
+      AND (%(role)s::text IS NULL OR role = %(role)s)
+      AND (%(active)s::boolean IS NULL OR (disabled_at IS NULL) = %(active)s)
+      AND (%(created_from)s::timestamptz IS NULL OR created_at >= %(created_from)s::timestamptz)
+      AND (%(created_to)s::timestamptz IS NULL OR created_at < %(created_to)s::timestamptz)
+      AND {beyond}
+    ORDER BY {order}
+    LIMIT %(limit)s
+    """,
+    user=USER,
+)
 
 QUOTA = sql.SQL(
     """

@@ -6,7 +6,7 @@ from psycopg import sql
 
 from shared.applications.models import MOVED, Application, ApplicationChanges, ApplicationDraft, Sort
 from shared.db import statement
-from shared.documents import change, columns, creation, reading
+from shared.documents import SortKey, change, columns, creation, in_orders, reading
 from shared.holdings import Holding
 
 DOCUMENT = columns(Application, "applications")
@@ -28,16 +28,15 @@ GET_APPLICATION = statement(
     document=DOCUMENT,
 )
 
-# What each order sorts by: an expression that is never null, and the type a cursor's key is read back as.
-SORT_KEYS: dict[str, tuple[LiteralString, LiteralString]] = {
-    "created_at": ("applications.created_at", "timestamptz"),
-    "updated_at": ("applications.updated_at", "timestamptz"),
-    "applied_on": ("coalesce(applied_on, '-infinity')", "date"),
-    "company": ("company_key", "text"),
-    "follow_up_at": ("coalesce(follow_up_at, 'infinity')", "timestamptz"),
-    "-follow_up_at": ("coalesce(follow_up_at, '-infinity')", "timestamptz"),
-    "last_activity_at": ("last_activity_at", "timestamptz"),
-    "relevance": ("relevance", "real"),
+SORT_KEYS = {
+    "created_at": SortKey("applications.created_at", "timestamptz"),
+    "updated_at": SortKey("applications.updated_at", "timestamptz"),
+    "applied_on": SortKey("coalesce(applied_on, '-infinity')", "date"),
+    "company": SortKey("company_key", "text"),
+    "follow_up_at": SortKey("coalesce(follow_up_at, 'infinity')", "timestamptz"),
+    "-follow_up_at": SortKey("coalesce(follow_up_at, '-infinity')", "timestamptz"),
+    "last_activity_at": SortKey("last_activity_at", "timestamptz"),
+    "relevance": SortKey("relevance", "real", greatest_first=True),
 }
 # A question is looked for in the applications and in their notes. Words are matched as words by what is stored of them;
 # parts of words in the short columns only, which twenty thousand rows of one person can afford.
@@ -67,52 +66,41 @@ ANSWERED = sql.SQL(
                           notes) END)
     """
 )
-EVERYTHING = (sql.SQL("applications"), sql.SQL("true"))
 
-
-def _list_in_order(sort: str, found: sql.Composable, condition: sql.Composable) -> bytes:
-    key, kind = SORT_KEYS[sort] if sort in SORT_KEYS else SORT_KEYS[sort.removeprefix("-")]
-    descending = sort.startswith("-") or sort == "relevance"
-    # Documents are made of the page's rows only: beside the sort they would be made of every row that is sorted.
-    return statement(
-        """
-        SELECT {document} AS document, sort_key::text, id
-        FROM (
-            SELECT applications.id, {key} AS sort_key FROM {found}
-            WHERE {condition}
-              AND (%(status)s::text[] IS NULL OR status = ANY(%(status)s::text[]))
-              AND (%(category)s::text[] IS NULL OR category = ANY(%(category)s::text[]))
-              AND (%(stage_id)s::uuid IS NULL OR stage_id = %(stage_id)s::uuid)
-              AND (%(tag)s::text[] IS NULL OR tags @> (SELECT registered(%(tag)s::text[])))
-              AND (%(priority)s::text IS NULL OR priority = %(priority)s)
-              AND (%(workplace)s::text IS NULL OR workplace = %(workplace)s)
-              AND (%(source)s::text IS NULL OR source = %(source)s)
-              AND (%(company_id)s::uuid IS NULL OR company_id = %(company_id)s::uuid)
-              AND (%(company)s::text IS NULL OR strpos(company_key, lower(%(company)s)) > 0)
-              AND (%(applied_from)s::date IS NULL OR applied_on >= %(applied_from)s::date)
-              AND (%(applied_to)s::date IS NULL OR applied_on <= %(applied_to)s::date)
-              AND (%(follow_up_before)s::timestamptz IS NULL OR follow_up_at < %(follow_up_before)s::timestamptz)
-              AND (%(deadline_before)s::date IS NULL OR deadline < %(deadline_before)s::date)
-              AND (%(after_id)s::uuid IS NULL OR ({key}, id) {beyond} (%(after_key)s::{kind}, %(after_id)s::uuid))
-            ORDER BY {key} {direction}, id {direction}
-            LIMIT %(limit)s
-        ) AS page JOIN applications USING (id)
-        ORDER BY sort_key {direction}, id {direction}
-        """,
-        document=DOCUMENT,
-        found=found,
-        condition=condition,
-        key=sql.SQL(key),
-        kind=sql.SQL(kind),
-        beyond=sql.SQL("<" if descending else ">"),
-        direction=sql.SQL("DESC" if descending else "ASC"),
-    )
-
-
-LIST_APPLICATIONS: dict[str, bytes] = {
-    sort: _list_in_order(sort, *EVERYTHING) for sort in get_args(Sort) if sort != "relevance"
-}
-SEARCH_APPLICATIONS: dict[str, bytes] = {sort: _list_in_order(sort, SEARCHED, ANSWERED) for sort in get_args(Sort)}
+# Documents are made of the page's rows only: beside the sort they would be made of every row that is sorted.
+LIST: LiteralString = """
+    SELECT {document} AS document, sort_key::text, id
+    FROM (
+        SELECT applications.id, {key} AS sort_key FROM {found}
+        WHERE {condition}
+          AND (%(status)s::text[] IS NULL OR status = ANY(%(status)s::text[]))
+          AND (%(category)s::text[] IS NULL OR category = ANY(%(category)s::text[]))
+          AND (%(stage_id)s::uuid IS NULL OR stage_id = %(stage_id)s::uuid)
+          AND (%(tag)s::text[] IS NULL OR tags @> (SELECT registered(%(tag)s::text[])))
+          AND (%(priority)s::text IS NULL OR priority = %(priority)s)
+          AND (%(workplace)s::text IS NULL OR workplace = %(workplace)s)
+          AND (%(source)s::text IS NULL OR source = %(source)s)
+          AND (%(company_id)s::uuid IS NULL OR company_id = %(company_id)s::uuid)
+          AND (%(company)s::text IS NULL OR strpos(company_key, lower(%(company)s)) > 0)
+          AND (%(applied_from)s::date IS NULL OR applied_on >= %(applied_from)s::date)
+          AND (%(applied_to)s::date IS NULL OR applied_on <= %(applied_to)s::date)
+          AND (%(follow_up_before)s::timestamptz IS NULL OR follow_up_at < %(follow_up_before)s::timestamptz)
+          AND (%(deadline_before)s::date IS NULL OR deadline < %(deadline_before)s::date)
+          AND {beyond}
+        ORDER BY {order}
+        LIMIT %(limit)s
+    ) AS page JOIN applications USING (id)
+    ORDER BY sort_key {direction}, id {direction}
+"""
+SEARCH_APPLICATIONS = in_orders(get_args(Sort), SORT_KEYS, LIST, document=DOCUMENT, found=SEARCHED, condition=ANSWERED)
+LIST_APPLICATIONS = in_orders(
+    [sort for sort in get_args(Sort) if sort != "relevance"],
+    SORT_KEYS,
+    LIST,
+    document=DOCUMENT,
+    found=sql.SQL("applications"),
+    condition=sql.SQL("true"),
+)
 
 CHANGE_IN_BULK = statement("SELECT change_in_bulk(%(ids)s::uuid[], CAST(%(move)s AS jsonb), CAST(%(change)s AS jsonb))")
 

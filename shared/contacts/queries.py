@@ -6,7 +6,7 @@ from psycopg import sql
 
 from shared.contacts.models import Contact, ContactChanges, ContactDraft, LinkedContact, Sort
 from shared.db import statement
-from shared.documents import Creation, change, columns, creation
+from shared.documents import Creation, SortKey, change, columns, creation, in_orders
 from shared.holdings import Holding
 
 COMPANY: LiteralString = "name_of_company(contacts.company_id)"
@@ -41,36 +41,27 @@ UPDATE_CONTACT = change(
 )
 GET_CONTACT = statement("SELECT version, {document} FROM contacts WHERE id = %(id)s", document=DOCUMENT)
 
-# What each order sorts by: a column, and the type a cursor's key is read back as.
-SORT_KEYS: dict[str, tuple[LiteralString, LiteralString]] = {
-    "name": ("name_key", "text"),
-    "created_at": ("created_at", "timestamptz"),
+SORT_KEYS = {
+    "name": SortKey("name_key", "text"),
+    "created_at": SortKey("created_at", "timestamptz"),
 }
 
 
-def _list_in_order(sort: str) -> bytes:
-    key, kind = SORT_KEYS[sort.removeprefix("-")]
-    descending = sort.startswith("-")
-    return statement(
-        """
-        SELECT {document} AS document, {key}::text AS sort_key, id FROM contacts
-        WHERE (%(company_id)s::uuid IS NULL OR company_id = %(company_id)s::uuid)
-          AND (%(q)s::text IS NULL
-               OR strpos(lower(concat_ws(E'\n', name, email, title, {company})), lower(%(q)s)) > 0)
-          AND (%(after_id)s::uuid IS NULL OR ({key}, id) {beyond} (%(after_key)s::{kind}, %(after_id)s::uuid))
-        ORDER BY {key} {direction}, id {direction}
-        LIMIT %(limit)s
-        """,
-        document=DOCUMENT,
-        company=sql.SQL(COMPANY),
-        key=sql.SQL(key),
-        kind=sql.SQL(kind),
-        beyond=sql.SQL("<" if descending else ">"),
-        direction=sql.SQL("DESC" if descending else "ASC"),
-    )
-
-
-LIST_CONTACTS: dict[str, bytes] = {sort: _list_in_order(sort) for sort in get_args(Sort)}
+LIST_CONTACTS = in_orders(
+    get_args(Sort),
+    SORT_KEYS,
+    """
+    SELECT {document} AS document, {key}::text AS sort_key, id FROM contacts
+    WHERE (%(company_id)s::uuid IS NULL OR company_id = %(company_id)s::uuid)
+      AND (%(q)s::text IS NULL
+           OR strpos(lower(concat_ws(E'\n', name, email, title, {company})), lower(%(q)s)) > 0)
+      AND {beyond}
+    ORDER BY {order}
+    LIMIT %(limit)s
+    """,
+    document=DOCUMENT,
+    company=sql.SQL(COMPANY),
+)
 
 # ---------------------------------------------------------------- who has to do with an application
 

@@ -1,13 +1,13 @@
 """The SQL of tasks."""
 
-from typing import LiteralString
+from typing import LiteralString, get_args
 
 from psycopg import sql
 
 from shared.db import statement
-from shared.documents import change, columns, creation
+from shared.documents import SortKey, change, columns, creation, in_orders
 from shared.holdings import Holding
-from shared.tasks.models import Task, TaskChanges, TaskDraft
+from shared.tasks.models import Sort, Task, TaskChanges, TaskDraft
 
 DOCUMENT = columns(Task, "tasks")
 
@@ -26,29 +26,25 @@ WITHIN_APPLICATION = statement(
 )
 
 
-def _list_in_order(key: LiteralString, beyond: LiteralString, direction: LiteralString) -> bytes:
-    return statement(
-        """
-        SELECT {document} AS document, ({key})::text AS sort_key, id FROM tasks
-        WHERE (%(application_id)s::uuid IS NULL OR application_id = %(application_id)s::uuid)
-          AND (%(done)s::bool IS NULL OR (%(done)s::bool AND done) OR (NOT %(done)s::bool AND NOT done))
-          AND (%(due_after)s::timestamptz IS NULL
-               OR due_at IS NOT NULL AND coalesce(due_at, 'infinity') >= %(due_after)s::timestamptz)
-          AND (%(due_before)s::timestamptz IS NULL OR coalesce(due_at, 'infinity') < %(due_before)s::timestamptz)
-          AND (%(after_id)s::uuid IS NULL OR ({key}, id) {beyond} (%(after_key)s::timestamptz, %(after_id)s::uuid))
-        ORDER BY {key} {direction}, id {direction}
-        LIMIT %(limit)s
-        """,
-        document=DOCUMENT,
-        key=sql.SQL(key),
-        beyond=sql.SQL(beyond),
-        direction=sql.SQL(direction),
-    )
-
-
-LIST_TASKS = {
-    "due_at": _list_in_order("coalesce(due_at, 'infinity')", ">", "ASC"),
-    "-created_at": _list_in_order("created_at", "<", "DESC"),
+SORT_KEYS = {
+    "due_at": SortKey("coalesce(due_at, 'infinity')", "timestamptz"),
+    "created_at": SortKey("created_at", "timestamptz"),
 }
+LIST_TASKS = in_orders(
+    get_args(Sort),
+    SORT_KEYS,
+    """
+    SELECT {document} AS document, ({key})::text AS sort_key, id FROM tasks
+    WHERE (%(application_id)s::uuid IS NULL OR application_id = %(application_id)s::uuid)
+      AND (%(done)s::bool IS NULL OR (%(done)s::bool AND done) OR (NOT %(done)s::bool AND NOT done))
+      AND (%(due_after)s::timestamptz IS NULL
+           OR due_at IS NOT NULL AND coalesce(due_at, 'infinity') >= %(due_after)s::timestamptz)
+      AND (%(due_before)s::timestamptz IS NULL OR coalesce(due_at, 'infinity') < %(due_before)s::timestamptz)
+      AND {beyond}
+    ORDER BY {order}
+    LIMIT %(limit)s
+    """,
+    document=DOCUMENT,
+)
 
 HELD = (Holding("tasks", shown=tuple(name for name in Task.model_fields if name != "done")),)

@@ -113,6 +113,7 @@ def database(server: str, name: str) -> Iterator[Database]:
                 if name == "limit":
                     connection.execute(limit.SCHEMA)
                 password_hash = passwords.HASHER.hash(PASSWORD)
+                connection.execute("SET statement_timeout = 0")  # each application writes its first event, too
                 counts = {"users": USERS, "applications": APPLICATIONS}
                 connection.execute(SEED, {"password_hash": password_hash, **counts})
                 connection.execute("VACUUM ANALYZE")

@@ -215,8 +215,12 @@ BEGIN
     FOREACH wanted IN ARRAY given LOOP
         -- Held to the end, so that who renames it finds this application.
         SELECT name INTO spelled FROM tags WHERE user_id = the_user AND name_key = lower(wanted) FOR SHARE;
-        IF NOT FOUND THEN
-            INSERT INTO tags (user_id, name) VALUES (the_user, wanted) RETURNING name INTO spelled;
+        IF NOT FOUND THEN  -- also if it was there a moment ago, and has been renamed: others may be making it anew
+            PERFORM pg_advisory_xact_lock(hashtextextended('tags ' || the_user, 0));
+            SELECT name INTO spelled FROM tags WHERE user_id = the_user AND name_key = lower(wanted) FOR SHARE;
+            IF NOT FOUND THEN
+                INSERT INTO tags (user_id, name) VALUES (the_user, wanted) RETURNING name INTO spelled;
+            END IF;
         END IF;
         IF NOT spelled = ANY(kept) THEN
             kept := kept || spelled;

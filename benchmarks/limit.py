@@ -36,7 +36,8 @@ CREATE TABLE users (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(), email text NOT NULL UNIQUE, password_hash text,
     email_verified boolean NOT NULL DEFAULT false, role text NOT NULL DEFAULT 'user', first_name text, last_name text,
     company text, picture_url text, time_zone text NOT NULL DEFAULT 'UTC',
-    created_at timestamptz NOT NULL DEFAULT now(), deletion_due_at timestamptz, version integer NOT NULL DEFAULT 1
+    created_at timestamptz NOT NULL DEFAULT now(), deletion_due_at timestamptz, reminders boolean NOT NULL DEFAULT true,
+    version integer NOT NULL DEFAULT 1
 );
 CREATE TABLE sessions (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid NOT NULL REFERENCES users,
@@ -46,6 +47,12 @@ CREATE TABLE applications (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid NOT NULL REFERENCES users, company text NOT NULL,
     position text NOT NULL, location text, url text, source text, status text NOT NULL, salary_min bigint,
     salary_max bigint, salary_currency text, salary_period text, applied_on date, notes text,
+    company_id uuid NOT NULL DEFAULT gen_random_uuid(), workplace text, priority text, tags text[] NOT NULL DEFAULT '{}',
+    stage_id uuid NOT NULL DEFAULT gen_random_uuid(), category text NOT NULL DEFAULT 'applied',
+    stage_since timestamptz NOT NULL DEFAULT now(), round int, round_name text, close_reason text,
+    furthest_stage_id uuid NOT NULL DEFAULT gen_random_uuid(), furthest_category text NOT NULL DEFAULT 'applied',
+    furthest_round int, deadline date, follow_up_at timestamptz NOT NULL DEFAULT now(),
+    last_activity_at timestamptz NOT NULL DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now(),
     version integer NOT NULL DEFAULT 1
 );
@@ -53,11 +60,15 @@ CREATE INDEX ON applications (user_id, created_at DESC, id DESC);
 """
 GIVEN = ("company", "position", "location", "url", "source", "status", "salary_min", "salary_max", "salary_currency",
          "salary_period", "applied_on", "notes")  # fmt: skip
-APPLICATION = ", ".join(f"a.{name}" for name in ("id", *GIVEN, "created_at", "updated_at", "version"))
+# What follows from a timeline: the limit has none, and makes it up.
+MADE_UP = ("company_id", "workplace", "priority", "tags", "stage_id", "category", "stage_since", "round", "round_name",
+           "close_reason", "furthest_stage_id", "furthest_category", "furthest_round", "deadline", "follow_up_at",
+           "last_activity_at")  # fmt: skip
+APPLICATION = ", ".join(f"a.{name}" for name in ("id", *GIVEN, *MADE_UP, "created_at", "updated_at", "version"))
 USER = """u.id, u.email, u.email_verified, u.first_name, u.last_name, u.company, u.picture_url, u.time_zone, u.role,
           u.created_at, u.deletion_due_at"""
 STATEMENTS = {
-    "profile": f"SELECT row_to_json(r)::text FROM (SELECT {USER}, version FROM users u WHERE id = $1) r",
+    "profile": f"SELECT row_to_json(r)::text FROM (SELECT {USER}, reminders, version FROM users u WHERE id = $1) r",
     "list": f"""
         SELECT row_to_json(r)::text, created_at::text FROM (
             SELECT {APPLICATION} FROM applications a WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2

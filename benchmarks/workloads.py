@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any, LiteralString
 
 from benchmarks.client import TOKEN
@@ -12,10 +13,10 @@ READERS = 32
 """Users who are signed in throughout and ask in turn."""
 
 APPLICATION = {
-    "company": "Analytical Engines Ltd",
+    "company": ...,
     "position": "Senior backend engineer",
     "location": "Berlin, Germany (hybrid)",
-    "url": "https://jobs.example.com/openings/1234567",
+    "url": ...,
     "status": "applied",
     "salary_min": 7_000_000,
     "salary_max": 9_000_000,
@@ -41,7 +42,9 @@ class Workload:
     def content(self, user: User) -> str:
         if self.body is None:
             return ""
+        number = token_hex(4)  # applications to one company, at one address, would be told to be duplicates
         own = {"email": user.email, "password": PASSWORD, "refresh_token": user.refresh_token}
+        own |= {"company": f"Analytical Engines {number} Ltd", "url": f"https://jobs.example.com/openings/{number}"}
         return json.dumps({name: own[name] if value is ... else value for name, value in self.body.items()})
 
     def text(self, user: User, port: int) -> str:
@@ -83,6 +86,9 @@ MIXES: Mapping[str, Mapping[str, int]] = {
 }
 """What the callers of a run ask, and how often."""
 
+VARIETY = {"create": 100}
+"""How many different ones each user sends; else one."""
+
 
 def check(program: Program, workload: Workload, user: User) -> Any:
     """Ask once and see that it is really done. Returns what the answer consists of, whatever its values.
@@ -119,7 +125,7 @@ def kinds(program: Program, mix: Mapping[str, int], callers: int, readers: Seque
             tokens = [program.sign_in(READERS + n).refresh_token for n in range(1, callers + 2)]
             users = [User("", "", tokens[0])]
         workload = WORKLOADS[name]
-        texts = [workload.text(user, program.port) for user in users]
+        texts = [workload.text(user, program.port) for user in users for _ in range(VARIETY.get(name, 1))]
         if tokens:
             texts = [text.replace(tokens[0], TOKEN) for text in texts]
         found.append({"name": name, "share": share, "status": workload.status, "requests": texts, "tokens": tokens})

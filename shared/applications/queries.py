@@ -67,39 +67,50 @@ ANSWERED = sql.SQL(
     """
 )
 
+CONDITIONS: LiteralString = """
+    {condition}
+    AND (%(status)s::text[] IS NULL OR status = ANY(%(status)s::text[]))
+    AND (%(category)s::text[] IS NULL OR category = ANY(%(category)s::text[]))
+    AND (%(stage_id)s::uuid IS NULL OR stage_id = %(stage_id)s::uuid)
+    AND (%(tag)s::text[] IS NULL OR tags @> (SELECT registered(%(tag)s::text[])))
+    AND (%(priority)s::text IS NULL OR priority = %(priority)s)
+    AND (%(workplace)s::text IS NULL OR workplace = %(workplace)s)
+    AND (%(source)s::text IS NULL OR source = %(source)s)
+    AND (%(company_id)s::uuid IS NULL OR company_id = %(company_id)s::uuid)
+    AND (%(company)s::text IS NULL OR strpos(company_key, lower(%(company)s)) > 0)
+    AND (%(applied_from)s::date IS NULL OR applied_on >= %(applied_from)s::date)
+    AND (%(applied_to)s::date IS NULL OR applied_on <= %(applied_to)s::date)
+    AND (%(follow_up_before)s::timestamptz IS NULL OR follow_up_at < %(follow_up_before)s::timestamptz)
+    AND (%(deadline_before)s::date IS NULL OR deadline < %(deadline_before)s::date)
+    AND {beyond}
+"""
+INDEXED_LIST: LiteralString = """
+    SELECT {document} AS document, ({key})::text AS sort_key, id FROM {found}
+    WHERE {conditions}
+    ORDER BY {order}
+    LIMIT %(limit)s
+""".replace("{conditions}", CONDITIONS)
+
 # Documents are made of the page's rows only: beside the sort they would be made of every row that is sorted.
-LIST: LiteralString = """
+SORTED_LIST: LiteralString = """
     SELECT {document} AS document, sort_key::text, id
     FROM (
         SELECT applications.id, {key} AS sort_key FROM {found}
-        WHERE {condition}
-          AND (%(status)s::text[] IS NULL OR status = ANY(%(status)s::text[]))
-          AND (%(category)s::text[] IS NULL OR category = ANY(%(category)s::text[]))
-          AND (%(stage_id)s::uuid IS NULL OR stage_id = %(stage_id)s::uuid)
-          AND (%(tag)s::text[] IS NULL OR tags @> (SELECT registered(%(tag)s::text[])))
-          AND (%(priority)s::text IS NULL OR priority = %(priority)s)
-          AND (%(workplace)s::text IS NULL OR workplace = %(workplace)s)
-          AND (%(source)s::text IS NULL OR source = %(source)s)
-          AND (%(company_id)s::uuid IS NULL OR company_id = %(company_id)s::uuid)
-          AND (%(company)s::text IS NULL OR strpos(company_key, lower(%(company)s)) > 0)
-          AND (%(applied_from)s::date IS NULL OR applied_on >= %(applied_from)s::date)
-          AND (%(applied_to)s::date IS NULL OR applied_on <= %(applied_to)s::date)
-          AND (%(follow_up_before)s::timestamptz IS NULL OR follow_up_at < %(follow_up_before)s::timestamptz)
-          AND (%(deadline_before)s::date IS NULL OR deadline < %(deadline_before)s::date)
-          AND {beyond}
+        WHERE {conditions}
         ORDER BY {order}
         LIMIT %(limit)s
     ) AS page JOIN applications USING (id)
     ORDER BY sort_key {direction}, id {direction}
-"""
-SEARCH_APPLICATIONS = in_orders(get_args(Sort), SORT_KEYS, LIST, document=DOCUMENT, found=SEARCHED, condition=ANSWERED)
-LIST_APPLICATIONS = in_orders(
-    [sort for sort in get_args(Sort) if sort != "relevance"],
-    SORT_KEYS,
-    LIST,
-    document=DOCUMENT,
-    found=sql.SQL("applications"),
-    condition=sql.SQL("true"),
+""".replace("{conditions}", CONDITIONS)
+
+INDEXED = ("-created_at", "created_at", "-applied_on", "applied_on", "-company", "company")
+EVERYTHING = {"document": DOCUMENT, "found": sql.SQL("applications"), "condition": sql.SQL("true")}
+
+SEARCH_APPLICATIONS = in_orders(
+    get_args(Sort), SORT_KEYS, SORTED_LIST, document=DOCUMENT, found=SEARCHED, condition=ANSWERED
+)
+LIST_APPLICATIONS = in_orders(INDEXED, SORT_KEYS, INDEXED_LIST, **EVERYTHING) | in_orders(
+    [sort for sort in get_args(Sort) if sort not in (*INDEXED, "relevance")], SORT_KEYS, SORTED_LIST, **EVERYTHING
 )
 
 CHANGE_IN_BULK = statement("SELECT change_in_bulk(%(ids)s::uuid[], CAST(%(move)s AS jsonb), CAST(%(change)s AS jsonb))")

@@ -290,22 +290,23 @@ DUPLICATES = """
 CREATE FUNCTION with_warnings(document text, a applications) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     found json;
+    today CONSTANT date := day_of(now(), a.user_id);
 BEGIN
     SELECT json_agg(warning) INTO found FROM (
         (SELECT json_build_object('code', 'duplicate', 'application_id', id, 'matched',
                                   CASE WHEN url_key = a.url_key THEN 'url' ELSE 'company_and_position' END) AS warning
          FROM applications
          WHERE user_id = a.user_id AND id <> a.id
-           AND id = ANY(ARRAY(SELECT id FROM applications WHERE user_id = a.user_id AND url_key = a.url_key)
+           AND id = ANY(ARRAY(SELECT id FROM applications WHERE user_id = a.user_id AND url_key = a.url_key LIMIT 8)
                      || ARRAY(SELECT id FROM applications WHERE user_id = a.user_id AND company_id = a.company_id
-                                AND position_key = a.position_key))
+                                AND position_key = a.position_key LIMIT 8))
          ORDER BY url_key = a.url_key DESC NULLS LAST, id DESC LIMIT 8)
         UNION ALL
         (SELECT json_build_object('code', 'applied_here', 'application_id', id, 'company_id', company_id, 'days_ago',
-                                  day_of(now(), user_id) - applied_on)
+                                  today - applied_on)
          FROM applications
          WHERE user_id = a.user_id AND company_id = a.company_id AND id <> a.id
-           AND applied_on BETWEEN day_of(now(), a.user_id) - 180 AND day_of(now(), a.user_id)
+           AND applied_on BETWEEN today - 180 AND today
          ORDER BY applied_on DESC, id DESC LIMIT 1)
         UNION ALL
         (SELECT json_build_object('code', 'company_blocked', 'company_id', id, 'reason', blocked_reason)

@@ -8,7 +8,7 @@ from shared.calendar.models import Entry, Feed, NewFeed
 from shared.db import Caller, Device, Guard
 from shared.documents import Document
 from shared.errors import NotFound
-from shared.security import feed_tokens
+from shared.security.random_tokens import feed_tokens
 
 DAYS = 90
 """How far back a feed goes."""

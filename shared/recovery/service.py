@@ -17,7 +17,8 @@ from shared.recovery.models import (
     ResetPasswordRequest,
     VerifyEmailRequest,
 )
-from shared.security import device_cookies, one_time_tokens, password_quality, passwords
+from shared.security import device_cookies, password_quality, passwords
+from shared.security.random_tokens import one_time_tokens
 from shared.sessions import EmailTaken, InvalidCredentials
 
 

@@ -19,12 +19,12 @@ from shared.limits import Bucket
 from shared.security import (
     access_tokens,
     device_cookies,
-    one_time_tokens,
     password_quality,
     passwords,
     refresh_tokens,
 )
 from shared.security.keys import Key, keyring
+from shared.security.random_tokens import one_time_tokens
 from shared.sessions import queries
 from shared.sessions.models import (
     Credentials,

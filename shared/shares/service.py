@@ -9,7 +9,8 @@ from shared.db import Caller, Device, Door, Guard
 from shared.documents import Document, Page
 from shared.errors import NotFound, Problem
 from shared.fields import WebPage
-from shared.shares import addresses, pages, queries
+from shared.security.random_tokens import share_tokens
+from shared.shares import pages, queries
 from shared.shares.models import Made, NewShare, Share, SharedView, ShareQuery, ShareRequest
 
 MOST = 50
@@ -41,14 +42,14 @@ async def create_share(caller: Caller, request: ShareRequest, *, device: Device)
         TooManyShares: the caller has MOST of them.
         ValidationFailed: one of the applications is not theirs.
     """
-    token = addresses.issue()
+    token = share_tokens.issue()
     (made,) = (
         await db.enter(caller)
         .guarded_by(db.from_device(device))
         .write(
             queries.CREATE_SHARE,
             row=Made,
-            digest=addresses.digest(token),
+            digest=share_tokens.digest(token),
             name=request.name,
             application_ids=request.application_ids,
             anonymous=request.anonymous,
@@ -91,7 +92,10 @@ async def open_share(token: str, *, accept: str | None) -> Document[SharedView] 
     Raises:
         NotFound: there is no such share, or none any more, or its owner is disabled or about to leave.
     """
-    door = Door(Guard(queries.ENTER_WITH_SHARE, {"share_digest": addresses.digest(token)}))
+    digest = share_tokens.read(token)
+    if digest is None:
+        raise NotFound
+    door = Door(Guard(queries.ENTER_WITH_SHARE, {"share_digest": digest}))
     # The door writes down that it was opened; to do so twice is to do so once.
     ((view,),) = await door.read(queries.OPEN_SHARE, most=MOST_SHOWN, steps=MOST_STEPS)
     return pages.page_of(json.loads(view)) if _wants_page(accept) else Document(view)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.calendar import feed
 from shared.calendar.models import Entry
-from shared.security import feed_tokens
+from shared.security.random_tokens import feed_tokens
 from tests.conftest import Client, Person
 from tests.leaving.conftest import Sql
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from shared.routes import Route
-from shared.security import feed_tokens
+from shared.security.random_tokens import feed_tokens
 from tests.conftest import PASSWORD, Client, Person
 from tests.db import walk
 from tests.db.wire import Wire, wire_to

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from shared.routes import Route
-from shared.security import one_time_tokens
+from shared.security.random_tokens import one_time_tokens
 from tests.capture import site
 from tests.conftest import PASSWORD, Person
 from tests.factors import authenticator

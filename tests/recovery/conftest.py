@@ -11,7 +11,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from shared import connections
-from shared.security import one_time_tokens, passwords
+from shared.security import passwords
+from shared.security.random_tokens import one_time_tokens
 from tests.conftest import Client, Person
 
 Sql = psycopg.Connection[Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.security import one_time_tokens
+from shared.security.random_tokens import one_time_tokens
 from shared.sessions import digest
 from tests.conftest import APP_URL, PASSWORD, Client, Mail, Person
 from tests.recovery.conftest import (

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from shared.security import one_time_tokens
+from shared.security.random_tokens import one_time_tokens
 from tests.conftest import PASSWORD, Client, Mail, Person
 from tests.recovery.conftest import (
     NEW_PASSWORD,
@@ -230,7 +230,7 @@ def test_no_token_that_was_mailed_is_anywhere_in_the_database(
     mails = [*mail_to(email), *mail_to(new)]
     tokens = [mail.links[0].partition("#token=")[2] for mail in mails if "#token=" in mail.text]
     assert len(tokens) == 3
-    assert all(one_time_tokens.SHAPE.fullmatch(token) for token in tokens)
+    assert all(one_time_tokens.shape.fullmatch(token) for token in tokens)
     digests = {one_time_tokens.digest(token).hex() for token in tokens}
     assert all(digest in before for digest in digests), "the walk must find what is there, or it proves nothing"
     assert present(client, "/api/auth/reset-password", tokens[0]).status_code in (204, 400)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from shared.security import one_time_tokens
+from shared.security.random_tokens import one_time_tokens
 from tests.conftest import APP_URL, PASSWORD, Client, Mail, Person
 from tests.recovery.conftest import Sql, Work, active, events, new_email, posted, sent
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.security import personal_access_tokens
-from shared.shares import addresses, pages
+from shared.security.random_tokens import share_tokens
+from shared.shares import pages
 from tests.conftest import APP_URL, Client, Person
 
 Sql = psycopg.Connection[Any]
@@ -192,7 +193,7 @@ def test_the_database_keeps_no_secret(person: Person, sql: Sql) -> None:
     link = share(person)
     (row,) = sql.execute("SELECT shares::text, digest FROM shares WHERE user_id = %s", [person.id]).fetchall()
     assert link["token"] not in row[0]
-    assert row[1] == addresses.digest(link["token"])
+    assert row[1] == share_tokens.digest(link["token"])
     assert link["url"].endswith(f"/api/shared/{link['token']}")
     listed = person.get("/api/shares")
     assert link["token"] not in listed.text
@@ -209,7 +210,7 @@ def test_wrong_revoked_expired_and_malformed_are_the_same_nothing(person: Person
     sql.execute("UPDATE shares SET expires_at = now() WHERE id = %s", [expired["id"]])
     answers = [
         client.get(f"/api/shared/{token}")
-        for token in (revoked["token"], expired["token"], addresses.issue(), "jts_", "x", good["token"] + "A")
+        for token in (revoked["token"], expired["token"], share_tokens.issue(), "jts_", "x", good["token"] + "A")
     ]
     assert {answer.status_code for answer in answers} == {404}
     assert len({json.dumps({**answer.json(), "request_id": ""}) for answer in answers}) == 1

@@ -4,8 +4,10 @@ Everything is a VEVENT. A task could be a VTODO, but Google Calendar and Outlook
 subscribe to, and an entry that nobody sees reminds nobody.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.calendar.models import Entry
@@ -13,7 +15,7 @@ from shared.calendar.models import Entry
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from icalendar import Event, Timezone
+    from icalendar import Event, Timezone, vText
 
 REFRESH = timedelta(hours=1)
 """How often a client is asked to read the feed again (RFC 7986, section 5.7). Most do as they like."""
@@ -59,11 +61,11 @@ def _event(entry: Entry, starts_at: datetime, ends_at: datetime) -> "Event":
     event.add("last-modified", entry.changed_at.astimezone(UTC).replace(microsecond=0))
     event.add("dtstart", starts_at)
     event.add("dtend", ends_at)
-    event.add("summary", _line(entry.summary))
+    event.add("summary", _text(entry.summary))
     if entry.location:
-        event.add("location", _line(entry.location))
+        event.add("location", _text(entry.location))
     if entry.people:
-        event.add("description", "With " + ", ".join(map(_line, entry.people)))
+        event.add("description", _text("With " + ", ".join(entry.people)))
     event.add("status", "CANCELLED" if entry.is_cancelled else "CONFIRMED")
     return event
 
@@ -131,6 +133,22 @@ def _local(entry: Entry) -> tuple[datetime, datetime]:
 
 def _comes_twice(moment: datetime) -> bool:
     return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
+
+
+@cache
+def _escaped() -> "type[vText]":
+    """Text, escaped (RFC 5545, section 3.3.11); icalendar's own takes the ``\\N`` of "C:\\\\New" for a new line."""
+    from icalendar import vText
+
+    class Escaped(vText):
+        def to_ical(self) -> bytes:
+            return re.sub(r"[\\;,]", r"\\\g<0>", self).encode()
+
+    return Escaped
+
+
+def _text(text: str) -> "vText":
+    return _escaped()(_line(text))
 
 
 def _line(text: str) -> str:

@@ -67,6 +67,15 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
+class PageQuery(Query):
+    """Which part of a list is asked for."""
+
+    limit: int = Field(20, ge=1, le=100, description="How many at most.")
+    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
+        None, description="`next_cursor` of the page before."
+    )
+
+
 class Response(BaseModel):
     """What a caller gets back."""
 
@@ -245,6 +254,9 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_in
 """A moment as a caller gives it: RFC 3339, with an offset."""
 
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_time_zone)]
+
+SEVERAL = BeforeValidator(lambda value: value.split(",") if isinstance(value, str) else value)
+"""In a query: comma-separated."""
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=128), NO_NUL]
 """What a caller names an attempt by, so that its repetition is recognised."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from shared.accounts import Role, User
-from shared.fields import NO_NUL, Changes, Moment, Query, Request, Response
+from shared.fields import NO_NUL, Changes, Moment, PageQuery, Query, Request, Response
 from shared.quotas import Quota
 
 Sort = Literal["-created_at", "created_at", "email", "-email"]
@@ -14,7 +14,7 @@ Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 """Why it was done. The audit log keeps it, and the account's owner can read it there."""
 
 
-class UserQuery(Query):
+class UserQuery(PageQuery):
     """Which accounts to list, and in which order."""
 
     q: Annotated[str, StringConstraints(min_length=1, max_length=200), NO_NUL] | None = Field(
@@ -25,10 +25,6 @@ class UserQuery(Query):
     created_from: Moment | None = Field(None, description="Made at this moment or later.")
     created_to: Moment | None = Field(None, description="Made before this moment.")
     sort: Sort = "-created_at"
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
 class UserSummary(User):

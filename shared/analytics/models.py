@@ -4,11 +4,11 @@ from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.applications import Category, Status
-from shared.fields import Day, Moment, Query, Response
+from shared.fields import Day, Moment, PageQuery, Query, Response
 
 MOST_WEEKS = 260
 SMALL_SAMPLE = 5
@@ -41,14 +41,10 @@ class Weeks(Period):
     to: Day | None = Field(None, description=f"A day of the last week, at most the {MOST_WEEKS}th; left out: today.")
 
 
-class QuietQuery(Query):
+class QuietQuery(PageQuery):
     """How long nothing has to have happened."""
 
     days: int = Field(30, ge=1, le=3650, description="At least so many days without anything.")
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
 class SankeyQuery(Period):

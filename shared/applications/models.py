@@ -3,10 +3,23 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.fields import NO_NUL, Changes, Day, Instant, Moment, Name, Prose, Query, Request, Response, WebAddress
+from shared.fields import (
+    NO_NUL,
+    SEVERAL,
+    Changes,
+    Day,
+    Instant,
+    Moment,
+    Name,
+    PageQuery,
+    Prose,
+    Request,
+    Response,
+    WebAddress,
+)
 
 Category = Literal["saved", "applied", "in_process", "offer", "accepted", "closed"]
 """What kind of step a stage is, whatever its owner calls it."""
@@ -194,21 +207,17 @@ class ApplicationCreated(Application):
     ] = []
 
 
-def _several(value: object) -> object:
-    return value.split(",") if isinstance(value, str) else value
-
-
-class ApplicationQuery(Query):
+class ApplicationQuery(PageQuery):
     """Which applications to list, and in which order. What is given narrows each other."""
 
-    status: Annotated[tuple[Status, ...], BeforeValidator(_several), Field(min_length=1, max_length=10)] | None = Field(
+    status: Annotated[tuple[Status, ...], SEVERAL, Field(min_length=1, max_length=10)] | None = Field(
         None, description="Any of these, comma-separated."
     )
-    category: Annotated[tuple[Category, ...], BeforeValidator(_several), Field(min_length=1, max_length=6)] | None = (
-        Field(None, description="Any of these, comma-separated.")
+    category: Annotated[tuple[Category, ...], SEVERAL, Field(min_length=1, max_length=6)] | None = Field(
+        None, description="Any of these, comma-separated."
     )
     stage_id: UUID | None = None
-    tag: Annotated[tuple[Tag, ...], BeforeValidator(_several), Field(min_length=1, max_length=20)] | None = Field(
+    tag: Annotated[tuple[Tag, ...], SEVERAL, Field(min_length=1, max_length=20)] | None = Field(
         None, description="All of these, comma-separated; case does not matter."
     )
     priority: Priority | None = None
@@ -229,10 +238,6 @@ class ApplicationQuery(Query):
         "-created_at",
         description="`-` puts the greatest first. Without a day applied: the earliest. Without a follow-up: last. "
         "`relevance`: the best match for `q` first.",
-    )
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
     )
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from shared.fields import Moment, Query, Response
+from shared.fields import Moment, PageQuery, Response
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """What happened, in the past tense: ``signed_in``, ``sign_in_refused``."""
@@ -24,13 +24,9 @@ def _network(text: str) -> str:
 Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(_network)]
 
 
-class _EventQuery(Query):
+class _EventQuery(PageQuery):
     event: Name | None = Field(None, description="What happened: `signed_in`, `sign_in_refused`, ...")
     succeeded: bool | None = Field(None, description="Only what succeeded, or only what was refused.")
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
 class ActivityQuery(_EventQuery):

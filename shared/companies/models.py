@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from shared.fields import NO_NUL, Changes, Day, Moment, Prose, Query, Request, Response, WebAddress
+from shared.fields import NO_NUL, Changes, Day, Moment, PageQuery, Prose, Request, Response, WebAddress
 
 Sort = Literal["name", "-name", "created_at", "-created_at"]
 CompanyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), NO_NUL]
@@ -49,13 +49,9 @@ class Company(Response):
     version: int
 
 
-class CompanyQuery(Query):
+class CompanyQuery(PageQuery):
     """Which companies to list, and in which order."""
 
     q: Search | None = Field(None, description="Part of the name.")
     blocked: bool | None = Field(None, description="True: the blocklist. False: all others.")
     sort: Sort = Field("name", description="`-` puts the greatest first.")
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )

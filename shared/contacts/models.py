@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.fields import NO_NUL, Changes, Email, Moment, Name, Prose, Query, Request, Response, WebAddress
+from shared.fields import NO_NUL, Changes, Email, Moment, Name, PageQuery, Prose, Request, Response, WebAddress
 
 Sort = Literal["name", "-name", "created_at", "-created_at"]
 CompanyName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), NO_NUL]
@@ -120,22 +120,13 @@ class LinkedContact(Response):
     version: int
 
 
-class ContactQuery(Query):
+class ContactQuery(PageQuery):
     """Which contacts to list, and in which order."""
 
     q: Search | None = Field(None, description="Part of the name, e-mail address, title or company.")
     company_id: UUID | None = Field(None, description="Those of that company.")
     sort: Sort = Field("name", description="`-` puts the greatest first.")
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
-class LinkQuery(Query):
+class LinkQuery(PageQuery):
     """How many of an application's contacts to list, the latest linked first."""
-
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )

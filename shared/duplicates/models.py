@@ -7,12 +7,12 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.applications import Status
-from shared.fields import NO_NUL, Day, Query, Request, Response, WebAddress
+from shared.fields import NO_NUL, Day, PageQuery, Request, Response, WebAddress
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), NO_NUL]
 
 
-class DuplicateQuery(Query):
+class DuplicateQuery(PageQuery):
     """What somebody is about to write down; without it: what they have twice already."""
 
     url: WebAddress | None = Field(
@@ -20,10 +20,6 @@ class DuplicateQuery(Query):
     )
     company: Line | None = Field(None, description="To be given with the position.")
     position: Line | None = Field(None, description="To be given with the company; case and spaces do not matter.")
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
     @model_validator(mode="after")
     def _names_both(self) -> "DuplicateQuery":

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from shared.fields import Changes, Moment, Name, Query, Request, Response
+from shared.fields import Changes, Moment, Name, PageQuery, Query, Request, Response
 
 MEBIBYTE = 1024 * 1024
 
@@ -92,26 +92,17 @@ class ContentQuery(Query):
     token: Annotated[str, StringConstraints(max_length=200)]
 
 
-class FileQuery(Query):
+class FileQuery(PageQuery):
     """Which files to list, the newest first."""
 
     kind: Kind | None = Field(None, description="Of this kind.")
     state: State | None = Field(None, description="In this state.")
     application_id: UUID | None = Field(None, description="Sent with this application.")
     series_id: UUID | None = Field(None, description="Versions of this document.")
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
-class LinkedFileQuery(Query):
+class LinkedFileQuery(PageQuery):
     """Which files of an application to list, the newest first."""
-
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
 class FileLink(Request):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from shared.applications.models import Round
-from shared.fields import NO_NUL, Changes, Instant, Moment, Name, Prose, Query, Request, Response, TimeZone
+from shared.fields import NO_NUL, Changes, Instant, Moment, Name, PageQuery, Prose, Request, Response, TimeZone
 
 Kind = Literal["phone", "video", "on_site", "technical", "assessment", "panel", "other"]
 Outcome = Literal["pending", "passed", "failed", "cancelled", "no_show"]
@@ -67,13 +67,8 @@ class Interview(Response):
     version: int
 
 
-class InterviewPage(Query):
+class InterviewPage(PageQuery):
     """Which page of an application's interviews."""
-
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
 class InterviewQuery(InterviewPage):

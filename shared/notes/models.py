@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from shared.fields import NO_NUL, Changes, Moment, Query, Request, Response
+from shared.fields import NO_NUL, Changes, Moment, PageQuery, Request, Response
 
 Body = Annotated[str, StringConstraints(min_length=1, max_length=20_000), NO_NUL]
 """Markdown, kept to the letter. Whoever shows it makes it safe to show."""
@@ -43,10 +43,5 @@ class NoteRevision(Response):
     revised_at: Moment
 
 
-class NoteQuery(Query):
+class NoteQuery(PageQuery):
     """How many of an application's notes to list, newest first."""
-
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
 from shared.applications import ApplicationQuery
-from shared.fields import NO_NUL, Changes, Moment, Name, Query, Request, Response
+from shared.fields import NO_NUL, Changes, Moment, Name, PageQuery, Request, Response
 
 OF_A_PAGE = {"limit", "cursor"}
 """Parameters that say which part of a list, not which list: a view keeps none."""
@@ -70,10 +70,5 @@ class SavedView(Response):
     version: int
 
 
-class SavedViewQuery(Query):
+class SavedViewQuery(PageQuery):
     """Which part of the list."""
-
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )

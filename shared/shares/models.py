@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.applications import Category, Status
 from shared.applications.models import Workplace
-from shared.fields import Day, Moment, Name, Query, Request, Response
+from shared.fields import Day, Moment, Name, PageQuery, Request, Response
 
 
 def _each_once(ids: list[UUID]) -> list[UUID]:
@@ -50,13 +50,8 @@ class Share(Response):
     last_opened_at: Annotated[Moment | None, Field(description="When it was last read, to the hour.")]
 
 
-class ShareQuery(Query):
+class ShareQuery(PageQuery):
     """Which shares to list; the newest come first."""
-
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
 class NewShare(Response):

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from shared.applications import Category
-from shared.fields import NO_NUL, Changes, Moment, Query, Request, Response
+from shared.fields import NO_NUL, Changes, Moment, PageQuery, Request, Response
 
 StageStatus = Literal["saved", "applied", "screening", "interview", "offer", "accepted", "closed"]
 """What clients that know statuses only are told of an application in it; of a closed one, by its reason."""
@@ -51,11 +51,8 @@ class Stage(Response):
     version: int
 
 
-class StageQuery(Query):
+class StageQuery(PageQuery):
     """Which stages to list; in their order."""
 
     retired: bool | None = Field(None, description="Only those that are, or are not.")
     limit: int = Field(MOST, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )

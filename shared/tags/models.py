@@ -3,10 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from shared import applications
-from shared.fields import Changes, Moment, Query, Request, Response
+from shared.fields import Changes, Moment, PageQuery, Request, Response
 
 Color = Annotated[str, StringConstraints(to_lower=True, pattern=r"^#[0-9A-Fa-f]{6}$")]
 """As HTML writes it: #rrggbb."""
@@ -43,10 +43,5 @@ class ListedTag(Tag):
     applications: int
 
 
-class TagQuery(Query):
+class TagQuery(PageQuery):
     """Which part of the list."""
-
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )

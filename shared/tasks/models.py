@@ -1,11 +1,11 @@
 """A task: what is to be done, and until when."""
 
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from shared.fields import Changes, Instant, Moment, Name, Prose, Query, Request, Response
+from shared.fields import Changes, Instant, Moment, Name, PageQuery, Prose, Request, Response
 
 Sort = Literal["due_at", "-created_at"]
 
@@ -43,14 +43,10 @@ class Task(Response):
     version: int
 
 
-class TaskQuery(Query):
+class TaskQuery(PageQuery):
     """Which tasks to list, and in which order."""
 
     done: Literal["true", "false"] | None = Field(None, description="Only those that are done, or are not.")
     due_after: Instant | None = Field(None, description="Due at this moment or later.")
     due_before: Instant | None = Field(None, description="Due before this moment.")
     sort: Sort = Field("due_at", description="`due_at`: the earliest first, those without a day last.")
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )

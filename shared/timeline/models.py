@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from shared.applications.models import Reason, Round
-from shared.fields import NO_NUL, Changes, Instant, Moment, Name, Prose, Query, Request, Response
+from shared.fields import NO_NUL, SEVERAL, Changes, Instant, Moment, Name, PageQuery, Prose, Request, Response
 
 Activity = Literal[
     "email_sent",
@@ -79,17 +79,9 @@ class Event(Response):
     version: int
 
 
-def _several(value: object) -> object:
-    return value.split(",") if isinstance(value, str) else value
-
-
-class EventQuery(Query):
+class EventQuery(PageQuery):
     """Which events to list, the latest first."""
 
-    kind: Annotated[tuple[EventKind, ...], BeforeValidator(_several), Field(min_length=1, max_length=20)] | None = (
-        Field(None, description="Any of these, comma-separated.")
-    )
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
+    kind: Annotated[tuple[EventKind, ...], SEVERAL, Field(min_length=1, max_length=20)] | None = Field(
+        None, description="Any of these, comma-separated."
     )

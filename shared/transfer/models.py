@@ -5,7 +5,6 @@ from uuid import UUID
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -18,7 +17,20 @@ from pydantic_core import PydanticCustomError
 
 from shared.applications import ApplicationDraft, Status
 from shared.applications.models import Currency, Reason, Round, Text
-from shared.fields import NO_NUL, Day, Instant, Moment, Name, Prose, Query, Request, Response, TimeZone
+from shared.fields import (
+    NO_NUL,
+    SEVERAL,
+    Day,
+    Instant,
+    Moment,
+    Name,
+    PageQuery,
+    Prose,
+    Query,
+    Request,
+    Response,
+    TimeZone,
+)
 from shared.transfer.cells import DateOrder
 
 Format = Literal["csv", "json"]
@@ -58,17 +70,13 @@ def _unnamed(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         raise PydanticCustomError("entries", "must be an object of names, each with a value that is known") from None
 
 
-def _several(value: object) -> object:
-    return value.split(",") if isinstance(value, str) else value
-
-
 class ExportQuery(Query):
     """Which applications to take along, and as what."""
 
     format: Format = Field(
         "csv", description="`csv`: a row each, for spreadsheets; `json`: all that hangs on them too."
     )
-    status: Annotated[tuple[Status, ...], BeforeValidator(_several), Field(min_length=1, max_length=10)] | None = Field(
+    status: Annotated[tuple[Status, ...], SEVERAL, Field(min_length=1, max_length=10)] | None = Field(
         None, description="Any of these, comma-separated."
     )
     applied_from: Day | None = Field(None, description="Applied on this day or later.")
@@ -138,13 +146,8 @@ class ImportReport(Response):
     results: list[RowResult]
 
 
-class ImportQuery(Query):
+class ImportQuery(PageQuery):
     """Which part of the list of imports to show."""
-
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )
 
 
 class Import(Response):

@@ -3,9 +3,9 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from shared.fields import Moment, Query, Response
+from shared.fields import Moment, PageQuery, Response
 
 Kind = Literal["application", "note", "event", "contact", "company", "interview", "task", "file"]
 
@@ -27,11 +27,7 @@ class Restored(Response):
     kind: Kind
 
 
-class TrashQuery(Query):
+class TrashQuery(PageQuery):
     """Which of what was deleted to list, the latest first."""
 
     kind: Kind | None = None
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
-    cursor: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
-        None, description="`next_cursor` of the page before."
-    )

@@ -4,7 +4,6 @@ The client is synchronous, and used in threads: its asynchronous half would need
 """
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared import settings
 from shared.files.stores import Address, FilesUnavailable, Missing, Taken
+from shared.security import managed_identity
+from shared.security.managed_identity import NoIdentity
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 RESOURCE = "https://storage.azure.com/"
-IDENTITY_VERSION = "2019-08-01"
 TIMEOUT = 10
 """Seconds that the service may be silent."""
 
@@ -153,28 +153,18 @@ class AzureBlobs:
             raise FilesUnavailable from error
 
 
-class NoIdentity(Exception):
-    """The platform gives no token for the app's managed identity."""
-
-
 class ManagedIdentity:
-    """The app's own identity, asked of the platform (learn.microsoft.com, "REST endpoint reference"): azure-identity
-    does the same and much else, at a cold start's expense."""
+    """The app's own identity, as the client asks for one."""
 
     def get_token(self, *scopes: str, **options: Any) -> "AccessToken":  # noqa: ARG002 - what the client calls it with
         import httpx
         from azure.core.credentials import AccessToken
 
-        endpoint, key = os.environ.get("IDENTITY_ENDPOINT"), os.environ.get("IDENTITY_HEADER")
-        if not endpoint or not key:
-            raise NoIdentity("this host has no managed identity")
-        query = {"resource": RESOURCE, "api-version": IDENTITY_VERSION}
-        if client_id := settings.current().azure_client_id:
-            query["client_id"] = client_id
+        question = managed_identity.ask_for(RESOURCE)
         try:
-            answer = httpx.get(endpoint, params=query, headers={"X-IDENTITY-HEADER": key}, timeout=TIMEOUT)
+            answer = httpx.get(question.url, params=question.params, headers=question.headers, timeout=TIMEOUT)
             answer.raise_for_status()
-            said = answer.json()
-            return AccessToken(str(said["access_token"]), int(said["expires_on"]))
+            token, ends_at = managed_identity.read(answer.json())
+            return AccessToken(token, int(ends_at))
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise NoIdentity("the platform gives no token") from error

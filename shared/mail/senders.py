@@ -19,6 +19,7 @@ from uuid import uuid5
 from shared import settings
 from shared.mail.messages import ADDRESS
 from shared.mail.models import Rendered
+from shared.security import managed_identity
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -31,7 +32,6 @@ TIMEOUT = 10.0
 
 ACS_VERSION = "2023-03-31"
 ACS_RESOURCE = "https://communication.azure.com/"
-IDENTITY_VERSION = "2019-08-01"
 TOKEN_MARGIN = 300.0
 """Seconds before its end at which a managed identity's token is replaced."""
 
@@ -223,18 +223,16 @@ class Acs:
             return _token[0]
 
     async def _ask_for_token(self) -> tuple[str, float]:
-        endpoint, key = os.environ.get("IDENTITY_ENDPOINT"), os.environ.get("IDENTITY_HEADER")
-        if not endpoint or not key:
-            raise Postponed("this host has no managed identity")
-        query = {"resource": ACS_RESOURCE, "api-version": IDENTITY_VERSION}
-        if client_id := settings.current().azure_client_id:
-            query["client_id"] = client_id
-        answer = await self._http.get(endpoint, params=query, headers={"X-IDENTITY-HEADER": key})
+        try:
+            question = managed_identity.ask_for(ACS_RESOURCE)
+        except managed_identity.NoIdentity as none:
+            raise Postponed(str(none)) from None
+        answer = await self._http.get(question.url, params=question.params, headers=question.headers)
         if answer.status_code != HTTPStatus.OK:
             raise Postponed(f"identity {answer.status_code}")
         try:
-            said = answer.json()
-            return str(said["access_token"]), float(said["expires_on"]) - TOKEN_MARGIN
+            token, ends_at = managed_identity.read(answer.json())
+            return token, ends_at - TOKEN_MARGIN
         except (ValueError, KeyError, TypeError):
             raise Postponed("identity: not an answer to read") from None
 
